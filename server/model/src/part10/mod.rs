@@ -1,55 +1,53 @@
-//! A stranger's bytes, read with care.
+//! A stranger's bytes, read with care: PS3.10 files and bare data sets.
+//!
+//! What this module promises, for any input whatsoever: no panic, memory bounded by [`Limits`] and not by what a length
+//! field claims, time linear in the size of the header (native pixel data and fragments are jumped over, never read),
+//! and no loss without a word: what does not end properly is [`Error::CutOff`], what follows the last element is counted
+//! in [`Layout::trailing_bytes`].
+//!
+//! It reads what other readers read: files without preamble, without file meta group or with one that lies about its
+//! length, AE titles of eighteen spaces, missing transfer syntaxes, value representations that no edition defines, retired
+//! and unknown encapsulated syntaxes (Explicit VR Little Endian, PS3.5 A.4), delimiters that are missing or too many.
+//!
+//! Parser and writer are our own, because those of dicom-object allocate a declared length before they read it, stop at
+//! a long AE title, split multi-byte text at any backslash byte, and cannot keep what does not decode. They use its
+//! object model, so everybody else works with [`InMemDicomObject`](dicom_object::InMemDicomObject) as usual.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `element` | one element header; value representations that nobody knows |
+//! | `walk` | the walk over lengths that guard and parser share |
+//! | `meta` | the file meta group, tolerantly; guessing the syntax where none is named |
+//! | `layout` | where everything lies |
+//! | `inflate` | Deflated Explicit VR Little Endian, with a cap |
+//! | `header` | everything but the pixel data as an object |
+//! | `text` | character sets, PS3.3 C.12.1.1.2 |
+//! | `encode` | the way back, and our own file meta group |
+//! | `swap` | byte order of native samples |
 
-/// Bytes that can be read at any place: in memory, or staged in a sealed temporary file.
-pub trait ByteSource: Send + Sync {
-    /// Returns the number of bytes.
-    fn len(&self) -> u64;
+mod element;
+mod encode;
+mod error;
+mod header;
+mod inflate;
+mod layout;
+mod meta;
+mod source;
+mod swap;
+#[cfg(test)]
+mod tests;
+mod text;
+mod walk;
+mod window;
 
-    /// Returns whether there are none.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Fills `buf` from `offset`.
-    ///
-    /// # Errors
-    /// When the source ends before `buf` is full, or cannot be read.
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> std::io::Result<()>;
-
-    /// Returns all bytes where they lie in memory anyway.
-    fn as_slice(&self) -> Option<&[u8]> {
-        None
-    }
-}
-
-fn copy_at(bytes: &[u8], offset: u64, buf: &mut [u8]) -> std::io::Result<()> {
-    let from = usize::try_from(offset).ok();
-    let part = from.and_then(|from| bytes.get(from..)?.get(..buf.len()));
-    let part = part.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::UnexpectedEof))?;
-    buf.copy_from_slice(part);
-    Ok(())
-}
-
-impl ByteSource for Vec<u8> {
-    fn len(&self) -> u64 {
-        Vec::len(self) as u64
-    }
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> std::io::Result<()> {
-        copy_at(self, offset, buf)
-    }
-    fn as_slice(&self) -> Option<&[u8]> {
-        Some(self)
-    }
-}
-
-impl ByteSource for bytes::Bytes {
-    fn len(&self) -> u64 {
-        bytes::Bytes::len(self) as u64
-    }
-    fn read_at(&self, offset: u64, buf: &mut [u8]) -> std::io::Result<()> {
-        copy_at(self, offset, buf)
-    }
-    fn as_slice(&self) -> Option<&[u8]> {
-        Some(self)
-    }
-}
+pub use encode::{
+    IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, NewFileMeta, WrittenHeader, write_file_meta, write_header,
+    write_native_pixel_header,
+};
+pub use error::Error;
+pub use header::read_header;
+pub use inflate::inflate;
+pub use layout::{Fragment, Layout, Limits, Part10Form, PixelData, layout_data_set, layout_part10};
+pub use meta::FileMeta;
+pub use source::ByteSource;
+pub use swap::swap_native;
