@@ -1,1 +1,34 @@
-//! stub
+//! Pictures: where the frames of an object lie, what their bytes mean, and how they look.
+//!
+//! Three steps that need nothing of each other's insides:
+//!
+//! 1. [`PixelFacts`] are read from a header once, and [`FrameMap`] from the layout of the object. The map is stored beside
+//!    the object, so that one frame of a gigabyte is found without reading the others, and holds the facts, so that the
+//!    header need not be read again.
+//! 2. [`decode_frame`] and [`to_native`] turn the bytes of one frame into samples.
+//! 3. [`render`], [`thumbnail`] and [`gray8`] turn samples into pictures.
+//!
+//! Frame bytes come from strangers, and codecs are large: what a code stream announces is compared with Rows, Columns,
+//! Samples per Pixel and Bits Allocated before a codec may allocate, what it returns is compared again, and it runs
+//! behind a panic boundary. A panic that is caught there still reaches the panic hook of the process: the program
+//! installs one that writes no data.
+//!
+//! Nothing here keeps anything between two calls.
+
+mod check;
+mod decode;
+mod error;
+mod facts;
+mod frame;
+mod frame_map;
+mod render;
+#[cfg(test)]
+mod samples;
+
+pub use check::{LengthMismatch, check_lengths};
+pub use decode::{can_decode, decode_frame, to_native};
+pub use error::Error;
+pub use facts::{Lut, Palette, Photometric, PixelFacts, Window, WindowFunction};
+pub use frame::{Frame, Samples};
+pub use frame_map::FrameMap;
+pub use render::{Format, Gray8, RenderOptions, Viewport, gray8, render, thumbnail};

@@ -1,0 +1,168 @@
+//! The foreign codecs, each behind the same three guards: what the stream announces is what the header says, a panic
+//! stays here, and what comes out has the size that was computed.
+
+use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::probe::{self, Announced};
+use super::{Raw, Space, native};
+use crate::{Error, Photometric, PixelFacts};
+
+/// Runs a codec so that its panic is an error.
+fn isolated<T>(codec: &'static str, run: impl FnOnce() -> Option<T>) -> Result<T, Error> {
+    let outcome = catch_unwind(AssertUnwindSafe(run));
+    outcome.ok().flatten().ok_or(Error::Codec { codec })
+}
+
+fn agrees(facts: &PixelFacts, announced: Option<Announced>) -> Result<Announced, Error> {
+    let announced = announced.ok_or(Error::Damaged {
+        what: "no code stream of this transfer syntax",
+    })?;
+    let same_size = announced.width == u32::from(facts.columns) && announced.height == u32::from(facts.rows);
+    if !same_size {
+        return Err(Error::Damaged {
+            what: "code stream has other rows or columns",
+        });
+    }
+    if announced.components != facts.samples_per_pixel {
+        return Err(Error::Damaged {
+            what: "code stream has other samples per pixel",
+        });
+    }
+    if announced.precision > facts.bits_allocated.max(8) {
+        return Err(Error::Damaged {
+            what: "code stream has more bits than are allocated",
+        });
+    }
+    Ok(announced)
+}
+
+fn finish(facts: &PixelFacts, announced: Announced, bytes: Vec<u8>, space: Space) -> Result<Raw, Error> {
+    let allocated = if announced.precision <= 8 { 8 } else { 16 };
+    let wanted = facts.pixels() * u64::from(facts.samples_per_pixel) * u64::from(allocated / 8);
+    if bytes.len() as u64 != wanted {
+        return Err(Error::Damaged {
+            what: "decoded frame is of another size",
+        });
+    }
+    // a stream of fewer bits than the header stores has its sign where its own bits end
+    let stored = facts.bits_stored.min(allocated).min(announced.precision.max(1));
+    Ok(Raw {
+        bytes,
+        allocated,
+        low_bit: 0,
+        stored,
+        space,
+    })
+}
+
+/// Inflates a frame of Deflated Image Frame Compression; never more than the frame needs.
+pub(super) fn inflate(facts: &PixelFacts, frame: &[u8]) -> Result<Vec<u8>, Error> {
+    let wanted = facts.frame_bits().div_ceil(8);
+    let mut out = Vec::new();
+    let read = flate2::read::DeflateDecoder::new(frame)
+        .take(wanted)
+        .read_to_end(&mut out);
+    match read {
+        Ok(n) if n as u64 == wanted => Ok(out),
+        _ => Err(Error::Damaged { what: "deflate stream" }),
+    }
+}
+
+/// Decodes JPEG, ISO 10918-1: baseline, extended and progressive of 8 bits, lossless of up to 16.
+pub(super) fn jpeg(facts: &PixelFacts, frame: &[u8]) -> Result<Raw, Error> {
+    let announced = agrees(facts, probe::jpeg(frame))?;
+    let bytes = isolated("JPEG", || {
+        let mut decoder = jpeg_decoder::Decoder::new(frame);
+        if facts.samples_per_pixel == 3 {
+            // what three components mean is settled below; JFIF markers know nothing of DICOM
+            decoder.set_color_transform(jpeg_decoder::ColorTransform::None);
+        }
+        decoder.decode().ok()
+    });
+    let bytes = match bytes {
+        Err(_) if announced.precision == 12 => {
+            return Err(Error::Unsupported {
+                what: "JPEG of 12 bits",
+            });
+        }
+        other => other?,
+    };
+    // the codec gives words in the order of this machine
+    let bytes = if announced.precision > 8 {
+        bytes
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .flat_map(|b| u16::from_ne_bytes(*b).to_le_bytes())
+            .collect()
+    } else {
+        bytes
+    };
+    let ybr = match facts.photometric_interpretation {
+        // the header says RGB; no encoder subsamples that
+        Photometric::Rgb => announced.subsampled && !announced.says_rgb,
+        Photometric::YbrFull | Photometric::YbrFull422 => !announced.says_rgb,
+        _ => false,
+    };
+    finish(facts, announced, bytes, if ybr { Space::Ybr } else { Space::Rgb })
+}
+
+/// Decodes JPEG-LS, ISO 14495-1.
+pub(super) fn jpeg_ls(facts: &PixelFacts, frame: &[u8]) -> Result<Raw, Error> {
+    let announced = agrees(facts, probe::jpeg(frame))?;
+    let mut bytes = isolated("JPEG-LS", || charls::CharLS::default().decode(frame).ok())?;
+    if facts.samples_per_pixel == 3 && !announced.interleaved {
+        let width = if announced.precision <= 8 { 1 } else { 2 };
+        bytes = super::colour::to_pixels(&bytes, width);
+    }
+    finish(facts, announced, bytes, Space::of(facts.photometric_interpretation))
+}
+
+/// Decodes JPEG 2000 and HTJ2K, ISO 15444-1 and -15.
+pub(super) fn jpeg_2000(facts: &PixelFacts, frame: &[u8]) -> Result<Raw, Error> {
+    let announced = agrees(facts, probe::jpeg_2000(frame))?;
+    if announced.subsampled {
+        return Err(Error::Unsupported {
+            what: "subsampled JPEG 2000",
+        });
+    }
+    let pixels = usize::try_from(facts.pixels()).unwrap_or(usize::MAX);
+    let bytes = isolated("JPEG 2000", || {
+        let image = jpeg2k::Image::from_bytes(frame).ok()?;
+        let components = image.components();
+        let fits = components.len() == usize::from(facts.samples_per_pixel)
+            && components.iter().all(|component| component.data().len() == pixels);
+        if !fits {
+            return None;
+        }
+        let mut planes = Vec::new();
+        for component in components {
+            let values = component.data().iter().map(|v| v.to_le_bytes());
+            if announced.precision <= 8 {
+                planes.extend(values.map(|[low, ..]| low));
+            } else {
+                planes.extend(values.flat_map(|[low, high, ..]| [low, high]));
+            }
+        }
+        Some(planes)
+    })?;
+    let width = if announced.precision <= 8 { 1 } else { 2 };
+    let bytes = if facts.samples_per_pixel == 3 {
+        super::colour::to_pixels(&bytes, width)
+    } else {
+        bytes
+    };
+    // the transformations that JPEG 2000 defines are undone by the codec, PS3.5 8.2.4
+    let space = Space::of(facts.photometric_interpretation);
+    let mut raw = finish(facts, announced, bytes, space)?;
+    if announced.signed && !facts.is_signed() {
+        raw.stored = facts.bits_stored;
+    }
+    if facts.bits_allocated == 1 {
+        // single bits come as bytes
+        raw.bytes = native::widen(raw.bytes, 8, 1)?;
+        raw.allocated = 1;
+    }
+    Ok(raw)
+}
