@@ -232,6 +232,11 @@ impl Accept {
         })
     }
 
+    /// Returns whether any entry asks for a certain transfer syntax.
+    pub fn names_a_syntax(&self) -> bool {
+        self.0.iter().any(|wanted| matches!(wanted.syntax, Syntax::Uid(_)))
+    }
+
     /// Returns whether DICOM JSON will do. `application/json` is an alias.
     pub fn takes_json(&self) -> bool {
         self.choose(true, Packaging::Single, |wanted| {

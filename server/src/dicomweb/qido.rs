@@ -7,11 +7,22 @@
 
 use std::collections::BTreeSet;
 
+use actix_web::http::header;
+use actix_web::{HttpResponse, web};
+use bytes::Bytes;
 use dicom_core::dictionary::DataDictionary as _;
 use dicom_dictionary_std::StandardDataDictionary;
 use isocenter_model::query::{Include, Key, KeyKind, Query, Rule};
 use isocenter_model::{Level, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid};
+use isocenter_schema::search;
 use percent_encoding::percent_decode_str;
+
+use super::{Asked, answer, rows};
+use crate::archive::Archive;
+use crate::http_error::HttpError;
+
+/// Rows that are read at a time; a study of a hundred thousand instances passes in pieces.
+const BATCH: u64 = 5000;
 
 /// What this archive gives at most for a search over all studies; below a study a search gives everything, as viewers expect.
 pub const MAX_ROWS: u64 = 1000;
@@ -305,186 +316,57 @@ fn time(text: &str, end: End) -> Result<String, &'static str> {
     Ok(format!("{full}.{:<6}", fraction.unwrap_or("")).replace(' ', &fill.to_string()))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn query(level: Level, text: &str) -> Result<Query, String> {
-        parse(level, None, None, text)
-            .map(|search| search.query)
-            .map_err(|error| error.0)
+/// `GET /studies`, `/series`, `/instances` and the searches below a study or series.
+///
+/// # Errors
+/// 400 and 406; never 404: what is not there is an empty list.
+pub async fn find(level: Level, asked: Asked, archive: web::Data<Archive>) -> Result<HttpResponse, HttpError> {
+    asked.json()?;
+    let Search { mut query, warnings } = parse(level, asked.study.clone(), asked.series.clone(), &asked.query)
+        .map_err(|error| HttpError::bad_request(error.to_string()))?;
+    // Below a study viewers do not page; over all studies nobody gets everything at once.
+    let most = if asked.study.is_some() { u64::MAX } else { MAX_ROWS };
+    let mut left = query.limit.unwrap_or(u64::MAX).min(most);
+    let cut_by_us = query.limit.is_none_or(|limit| limit > most);
+    query.limit = Some(left.min(BATCH));
+    let mut page = search::find(&archive.db, &query, &asked.visibility).await?;
+    let mut answer = HttpResponse::Ok();
+    answer.content_type("application/dicom+json");
+    answer.insert_header((header::VARY, "Accept, Authorization"));
+    answer.insert_header((header::CACHE_CONTROL, "private, no-cache"));
+    for warning in warnings {
+        answer.append_header((header::WARNING, format!("299 {}: \"{warning}\"", asked.base)));
     }
-
-    fn one(text: &str) -> (Key, Rule) {
-        let mut matching = query(Level::Instance, text).unwrap().matching;
-        assert_eq!(matching.len(), 1, "{text}");
-        matching.remove(0)
+    if page.more && cut_by_us && left <= BATCH {
+        let all = search::count(&archive.db, &query, &asked.visibility).await?;
+        let more = all.saturating_sub(query.offset).saturating_sub(page.rows.len() as u64);
+        let text = format!("There are {more} additional results that can be requested");
+        answer.append_header((header::WARNING, format!("299 {}: \"{text}\"", asked.base)));
     }
-
-    #[test]
-    fn attributes_are_named_by_keyword_tag_and_path() {
-        let equals = |text: &str| Rule::Equals(text.into());
-        assert_eq!(one("PatientID=A"), (Key::PatientID, equals("A")));
-        assert_eq!(one("00100020=A"), (Key::PatientID, equals("A")));
-        assert_eq!(one("0020000d=1.2"), (Key::StudyInstanceUID, equals("1.2")));
-        for path in [
-            "RequestAttributesSequence.ScheduledProcedureStepID",
-            "00400275.00400009",
-            "00400275.ScheduledProcedureStepID",
-        ] {
-            assert_eq!(one(&format!("{path}=x")), (Key::ScheduledProcedureStepID, equals("x")));
+    answer::streamed(answer, move |mut out| async move {
+        let mut lead = "[";
+        loop {
+            for row in &page.rows {
+                let json = rows::row(&query, row, &asked.base).to_string();
+                out.write(Bytes::from_static(lead.as_bytes())).await?;
+                out.write(json.into()).await?;
+                lead = ",";
+            }
+            let given = page.rows.len() as u64;
+            left = left.saturating_sub(given);
+            if !page.more || left == 0 {
+                break;
+            }
+            query.offset += given;
+            query.limit = Some(left.min(BATCH));
+            page = search::find(&archive.db, &query, &asked.visibility).await?;
         }
-    }
-
-    #[test]
-    fn unknown_and_unmatchable_attributes_are_named() {
-        for (text, name) in [
-            ("PatientIDD=1", "PatientIDD"),
-            ("patientid=1", "patientid"),
-            ("PixelSpacing=1", "PixelSpacing"),
-            ("00280030=1", "00280030"),
-            ("00091001=1", "00091001"),
-            ("Nope.Modality=CT", "Nope.Modality"),
-            (
-                "ReferencedSeriesSequence.Modality=CT",
-                "ReferencedSeriesSequence.Modality",
-            ),
-            ("<script>=1", "script"),
-            ("limit=abc", "limit"),
-            ("limit=-1", "limit"),
-            ("limit=", "limit"),
-            ("offset=1.5", "offset"),
-            ("limit=1&limit=2", "limit"),
-            ("PatientID=1&00100020=2", "PatientID"),
-            ("fuzzymatching=yes", "fuzzymatching"),
-            ("includefield=Nope", "includefield"),
-            ("StudyDate=2024", "StudyDate"),
-            ("StudyDate=20240230", "StudyDate"),
-            ("StudyDate=2024*", "StudyDate"),
-            ("StudyDate=20240101-2024013", "StudyDate"),
-            ("StudyTime=25", "StudyTime"),
-            ("StudyTime=1", "StudyTime"),
-            ("StudyTime=10.5", "StudyTime"),
-            ("StudyTime=10%3A30", "StudyTime"),
-            ("StudyInstanceUID=1.2.*", "StudyInstanceUID"),
-            ("SeriesNumber=x", "SeriesNumber"),
-        ] {
-            let error = query(Level::Instance, text).unwrap_err();
-            assert!(error.contains(name), "{text}: {error}");
-        }
-        assert!(query(Level::Study, "Modality=CT").is_err());
-        assert!(query(Level::Series, "SOPClassUID=1.2").is_err());
-        assert!(query(Level::Series, "PatientID=1").is_ok());
-        assert!(query(Level::Study, "PatientName=%FF").is_err());
-        assert!(query(Level::Study, "PatientName=%00").is_err());
-    }
-
-    #[test]
-    fn what_is_sent_encoded_is_decoded_once() {
-        assert_eq!(one("PatientName=Doe%5EJ*").1, Rule::Wildcard("Doe^J*".into()));
-        assert_eq!(one("PatientName=%E7%8E%8B*").1, Rule::Wildcard("王*".into()));
-        assert_eq!(one("PatientName=100%2525").1, Rule::Equals("100%25".into()));
-        assert_eq!(
-            query(Level::Study, "includefield=00081030%2C00080060&includefield=PatientAge")
-                .unwrap()
-                .include
-                .tags,
-            [0x0008_1030, 0x0008_0060, 0x0010_1010]
-        );
-        assert!(query(Level::Study, "includefield=00081030,all").unwrap().include.all);
-    }
-
-    #[test]
-    fn a_plus_is_a_space_where_no_plus_can_be_meant() {
-        assert_eq!(one("PatientName=Doe+Jane").1, Rule::Equals("Doe Jane".into()));
-        assert_eq!(one("PatientName=Doe%2BJane").1, Rule::Equals("Doe+Jane".into()));
-        assert_eq!(one("SeriesDescription=T1+C").1, Rule::Equals("T1+C".into()));
-    }
-
-    #[test]
-    fn empty_values_and_lone_stars_match_everything() {
-        for text in [
-            "PatientName=",
-            "PatientName=*",
-            "PatientID=**",
-            "StudyDate=",
-            "StudyDate=-",
-            "StudyInstanceUID=",
-            "SeriesNumber",
-        ] {
-            assert_eq!(one(text).1, Rule::Universal, "{text}");
-        }
-    }
-
-    #[test]
-    fn wildcards_are_for_texts_and_sql_has_no_say() {
-        assert_eq!(one("PatientID=A?").1, Rule::Wildcard("A?".into()));
-        assert_eq!(one("PatientID=A%25_").1, Rule::Equals("A%_".into()));
-        assert_eq!(one("ModalitiesInStudy=CT").1, Rule::Equals("CT".into()));
-    }
-
-    #[test]
-    fn uid_lists_are_separated_by_comma_or_backslash() {
-        let three = Rule::AnyOf(vec!["1.2".into(), "1.3".into(), "1.4".into()]);
-        assert_eq!(one("StudyInstanceUID=1.2,1.3%5C1.4").1, three);
-        assert_eq!(one("StudyInstanceUID=1.2%2C1.3%2C1.4").1, three);
-    }
-
-    #[test]
-    fn dates_and_times_become_full_ranges() {
-        let range = |from: &str, to: &str| {
-            let end = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-            Rule::Range(end(from), end(to))
-        };
-        assert_eq!(one("StudyDate=20240101").1, Rule::Equals("20240101".into()));
-        assert_eq!(one("StudyDate=20240101-20240131").1, range("20240101", "20240131"));
-        assert_eq!(one("StudyDate=20240101-").1, range("20240101", ""));
-        assert_eq!(one("StudyDate=-20240131").1, range("", "20240131"));
-        assert_eq!(one("StudyTime=10").1, range("100000.000000", "105959.999999"));
-        assert_eq!(one("StudyTime=1030").1, range("103000.000000", "103059.999999"));
-        assert_eq!(one("StudyTime=103015").1, range("103015.000000", "103015.999999"));
-        assert_eq!(one("StudyTime=103015.500000").1, Rule::Equals("103015.500000".into()));
-        assert_eq!(one("StudyTime=235959.500-").1, range("235959.500000", ""));
-        assert_eq!(one("StudyTime=08-0930").1, range("080000.000000", "093059.999999"));
-    }
-
-    #[test]
-    fn limits_are_unsigned_and_huge_ones_are_as_good_as_none() {
-        let q = query(Level::Study, "limit=101&offset=0&fuzzymatching=true").unwrap();
-        assert_eq!((q.limit, q.offset, q.fuzzy), (Some(101), 0, true));
-        assert_eq!(query(Level::Study, "limit=0").unwrap().limit, Some(0));
-        assert!(query(Level::Study, "limit=99999999999999999999999").is_ok());
-    }
-
-    #[test]
-    fn a_parameter_that_changes_nothing_is_answered_with_a_warning() {
-        assert_eq!(
-            parse(Level::Study, None, None, "emptyvaluematching=true")
-                .unwrap()
-                .warnings,
-            [IGNORED]
-        );
-        assert!(
-            parse(Level::Study, None, None, "PatientID=1")
-                .unwrap()
-                .warnings
-                .is_empty()
-        );
-    }
-
-    #[test]
-    fn the_accept_parameter_is_decoded_and_joined() {
-        assert_eq!(
-            accept_parameter("a=b&accept=image%2Fpng&accept=image/jpeg"),
-            Some("image/png,image/jpeg".into())
-        );
-        assert_eq!(accept_parameter("a=b"), None);
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn no_text_makes_it_panic(text in ".{0,80}") {
-            let _ = parse(Level::Instance, None, None, &text);
-        }
-    }
+        out.write(Bytes::from_static(if lead == "[" { b"[]" } else { b"]" }))
+            .await?;
+        Ok(out)
+    })
+    .await
 }
+
+#[cfg(test)]
+mod tests;

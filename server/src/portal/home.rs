@@ -24,8 +24,6 @@ pub struct Home {
 /// How much there is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Collections.
-    pub collections: u64,
     /// Individuals.
     pub individuals: u64,
     /// Studies.
@@ -34,6 +32,8 @@ pub struct Counts {
     pub series: u64,
     /// Images.
     pub images: u64,
+    /// Modalities.
+    pub modalities: u64,
 }
 
 /// One of the newest studies.
@@ -167,11 +167,11 @@ fn counts(words: &Words, counts: &Counts) -> Markup {
     html! {
         dl.counts {
             @for (name, number) in [
-                (words.count_collections, counts.collections),
                 (words.count_individuals, counts.individuals),
                 (words.count_studies, counts.studies),
                 (words.count_series, counts.series),
                 (words.count_images, counts.images),
+                (words.count_modalities, counts.modalities),
             ] {
                 div { dt { (name) } dd { (grouped(number)) } }
             }
@@ -323,11 +323,11 @@ mod tests {
         };
         Home {
             counts: Counts {
-                collections: 1,
                 individuals: 2,
                 studies: 3,
                 series: 44,
                 images: 1_938_309,
+                modalities: 2,
             },
             modalities: vec![("MR".into(), 40), ("SEG".into(), 4)],
             recent: vec![study; 5],

@@ -87,11 +87,11 @@ words! {
            "页首灰阶共十一级；若两端难以分辨，请调整显示器。";
     newest_picture: "The newest study that you may see.", "您可查看的最新检查。";
     holds: "What the archive holds", "归档概况";
-    count_collections: "collections", "数据集";
     count_individuals: "individuals", "个体";
     count_studies: "studies", "检查";
     count_series: "series", "序列";
     count_images: "images", "图像";
+    count_modalities: "modalities", "种模态";
     recent: "Newest studies", "最新检查";
     picture: "Picture", "图像";
     study: "Study", "检查";
