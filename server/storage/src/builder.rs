@@ -23,8 +23,6 @@ use crate::storage::{Storage, pack_key};
 const ONE_BUFFER: u64 = 8 << 20;
 /// Size of the chunks of a larger one.
 const CHUNK: u64 = 2 << 20;
-/// Entries that the index can count are more; the limit is what a reader must hold in memory.
-const ENTRIES: usize = 1 << 20;
 
 /// The proof that a pack is durable. Only [`PackBuilder::put`] makes one, and [`Storage::pack_rows`] of a pack that it read
 /// back: packs appear whole or not at all, so one that is there was put.
@@ -190,13 +188,13 @@ impl PackBuilder {
             sealed_len: seal::sealed_len(plain_len)?,
             plain_len,
         };
-        let cipher = BlobCipher::new(secret, area, entry.blob_id, key_id, plain_len)?;
+        let cipher = Box::new(BlobCipher::new(secret, area, entry.blob_id, key_id, plain_len)?);
         self.push(entry, Source::Plain { cipher, body })?;
         Ok(entry)
     }
 
     fn push(&mut self, entry: PackEntry, source: Source) -> Result<()> {
-        if self.entries.len() >= ENTRIES {
+        if self.entries.len() as u64 >= pack::ENTRIES {
             return Err(Error::Internal("a pack with too many entries"));
         }
         self.end = entry.end();

@@ -34,6 +34,8 @@ pub(crate) const VERSION: u8 = 1;
 pub(crate) const HEADER: u64 = 40;
 /// Bytes of one index entry.
 pub(crate) const INDEX_ENTRY: u64 = 64;
+/// How many entries a pack may have: what a reader must hold in memory.
+pub(crate) const ENTRIES: u64 = 1 << 20;
 /// Bytes of the trailer.
 pub(crate) const TRAILER: u64 = 56;
 
@@ -175,6 +177,7 @@ impl Trailer {
             let index_offset = u64::from_be_bytes(fields.take()?);
             let count = u64::from(u32::from_be_bytes(fields.take()?));
             let fits = index_offset >= HEADER
+                && count <= ENTRIES
                 && index_offset
                     .checked_add(count * INDEX_ENTRY + TRAILER)
                     .is_some_and(|end| end == size);

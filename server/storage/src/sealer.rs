@@ -60,7 +60,7 @@ impl std::fmt::Debug for Piece {
 /// What one entry of a pack is made from.
 pub(crate) enum Source {
     /// Plain bytes, to be sealed.
-    Plain { cipher: BlobCipher, body: Body },
+    Plain { cipher: Box<BlobCipher>, body: Body },
     /// An entry of another pack, taken as it is.
     Copy {
         backend: Backend,
@@ -334,8 +334,8 @@ mod tests {
                 let ids = (BlobId::from_bytes([1; 16]), KeyId::from_bytes([2; 16]));
                 let one = || BlobCipher::new(&key, Area::Archive, ids.0, ids.1, len).unwrap();
                 let sources = vec![
-                    Source::Plain { cipher: one(), body: body.clone() },
-                    Source::Plain { cipher: one(), body },
+                    Source::Plain { cipher: Box::new(one()), body: body.clone() },
+                    Source::Plain { cipher: Box::new(one()), body },
                 ];
                 let total = Sealer::sealed_len(&sources).unwrap() + 9;
                 let mut sealer = Sealer::new(b"head".to_vec(), sources, b"tail!".to_vec(), chunk, Arc::default());
