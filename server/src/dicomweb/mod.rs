@@ -9,6 +9,7 @@
 //! | [`bulkdata`] | what metadata points to |
 //! | [`wado_uri`] | the older WADO-URI |
 //! | [`accept`] | which representation a client gets |
+//! | [`cors`] | calls from pages of other origins |
 //! | [`multipart`], [`json`], [`answer`], [`object`] | bodies, in and out |
 //!
 //! The same routes stand twice: at `/dicom-web`, where the caller sees all that it may see, and at
@@ -20,6 +21,7 @@
 pub mod accept;
 pub mod answer;
 pub mod bulkdata;
+pub mod cors;
 pub mod json;
 pub mod multipart;
 pub mod object;
@@ -36,8 +38,8 @@ use std::pin::Pin;
 
 use actix_web::dev::{HttpServiceFactory, Payload};
 use actix_web::http::header;
-use actix_web::middleware::Compress;
-use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder, Resource, web};
+use actix_web::middleware::{Compress, from_fn};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, web};
 use isocenter_model::rights::{self, Principal, Visibility};
 use isocenter_model::uid::UidError;
 use isocenter_model::{CollectionAccession, Level, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid};
@@ -82,7 +84,11 @@ fn uid<T>(request: &HttpRequest, name: &str, parse: fn(&str) -> Result<T, UidErr
 
 fn text(request: &HttpRequest, name: header::HeaderName) -> Option<String> {
     // A list may be spread over several lines of the header.
-    let lines: Vec<&str> = request.headers().get_all(name).filter_map(|value| value.to_str().ok()).collect();
+    let lines: Vec<&str> = request
+        .headers()
+        .get_all(name)
+        .filter_map(|value| value.to_str().ok())
+        .collect();
     (!lines.is_empty()).then(|| lines.join(","))
 }
 
@@ -130,7 +136,9 @@ impl Asked {
         if self.accept.takes_json() {
             Ok(())
         } else {
-            Err(HttpError::not_acceptable("this resource is given as application/dicom+json"))
+            Err(HttpError::not_acceptable(
+                "this resource is given as application/dicom+json",
+            ))
         }
     }
 }
@@ -168,7 +176,9 @@ where
 }
 
 fn not_allowed(allow: &'static str) -> HttpResponse {
-    HttpResponse::MethodNotAllowed().insert_header((header::ALLOW, allow)).finish()
+    HttpResponse::MethodNotAllowed()
+        .insert_header((header::ALLOW, allow))
+        .finish()
 }
 
 fn search(path: &str, level: Level) -> impl HttpServiceFactory + use<> {
@@ -216,12 +226,22 @@ fn routes(app: &mut web::ServiceConfig) {
         .service(readable(&format!("{frames}/rendered"), rendered::rendered))
         .service(readable(&format!("{frames}/thumbnail"), rendered::thumbnail))
         .service(readable(&format!("{INSTANCE}/pixeldata"), bulkdata::pixel_data))
-        .service(readable(&format!("{INSTANCE}/bulkdata/{{path:.*}}"), bulkdata::bulk_data))
+        .service(readable(
+            &format!("{INSTANCE}/bulkdata/{{path:.*}}"),
+            bulkdata::bulk_data,
+        ))
         .service(readable("/wado", wado_uri::retrieve))
         .default_service(web::to(|| async { Err::<HttpResponse, _>(HttpError::not_found()) }));
 }
 
 /// Adds the DICOMweb services to the scope `/dicom-web`.
 pub fn configure(app: &mut web::ServiceConfig) {
-    app.service(web::scope("/collections/{collection}").configure(routes)).configure(routes);
+    let services = web::scope("")
+        .wrap(from_fn(cors::cors))
+        .service(web::scope("/collections/{collection}").configure(routes))
+        .configure(routes);
+    app.service(services);
 }
+
+#[cfg(test)]
+mod tests;

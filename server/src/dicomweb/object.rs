@@ -172,9 +172,15 @@ pub async fn native_pixels(archive: &Archive, image: &ImageEntry, out: &mut Outg
         }
         return Ok(());
     }
-    let last = map.frame_count().checked_sub(1).and_then(|index| map.ranges(index));
-    let end = last.and_then(|ranges| ranges.last().map(|range| range.end));
-    let range = image.header_len..end.unwrap_or(image.header_len);
+    let bounds = |index: u32| {
+        map.ranges(index)
+            .and_then(|ranges| Some((ranges.first()?.start, ranges.last()?.end)))
+    };
+    let last = map.frame_count().checked_sub(1).and_then(bounds);
+    let (Some((from, _)), Some((_, to))) = (bounds(0), last) else {
+        return Ok(());
+    };
+    let range = from..to;
     out.copy(archive.storage.stream(image.blob.clone(), range)).await
 }
 

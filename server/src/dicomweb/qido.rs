@@ -24,8 +24,10 @@ use crate::http_error::HttpError;
 /// Rows that are read at a time; a study of a hundred thousand instances passes in pieces.
 const BATCH: u64 = 5000;
 
-/// What this archive gives at most for a search over all studies; below a study a search gives everything, as viewers expect.
-pub const MAX_ROWS: u64 = 1000;
+/// What a search over all studies gives where the client names no limit; below a study it gives everything, as viewers expect.
+pub const DEFAULT_ROWS: u64 = 1000;
+/// The most that a client may ask for at once. A client that pages takes a short page for the last, so this is generous.
+pub const MAX_ROWS: u64 = 50_000;
 
 /// Sent with fuzzy answers whose algorithm the conformance statement describes, and never otherwise.
 const IGNORED: &str = "The emptyvaluematching and multiplevaluematching parameters are not supported.";
@@ -325,9 +327,13 @@ pub async fn find(level: Level, asked: Asked, archive: web::Data<Archive>) -> Re
     let Search { mut query, warnings } = parse(level, asked.study.clone(), asked.series.clone(), &asked.query)
         .map_err(|error| HttpError::bad_request(error.to_string()))?;
     // Below a study viewers do not page; over all studies nobody gets everything at once.
-    let most = if asked.study.is_some() { u64::MAX } else { MAX_ROWS };
-    let mut left = query.limit.unwrap_or(u64::MAX).min(most);
+    let most = match (&asked.study, query.limit) {
+        (Some(_), _) => u64::MAX,
+        (None, None) => DEFAULT_ROWS,
+        (None, Some(_)) => MAX_ROWS,
+    };
     let cut_by_us = query.limit.is_none_or(|limit| limit > most);
+    let mut left = query.limit.unwrap_or(u64::MAX).min(most);
     query.limit = Some(left.min(BATCH));
     let mut page = search::find(&archive.db, &query, &asked.visibility).await?;
     let mut answer = HttpResponse::Ok();
@@ -337,11 +343,13 @@ pub async fn find(level: Level, asked: Asked, archive: web::Data<Archive>) -> Re
     for warning in warnings {
         answer.append_header((header::WARNING, format!("299 {}: \"{warning}\"", asked.base)));
     }
-    if page.more && cut_by_us && left <= BATCH {
+    if page.more && cut_by_us && most < u64::MAX {
         let all = search::count(&archive.db, &query, &asked.visibility).await?;
-        let more = all.saturating_sub(query.offset).saturating_sub(page.rows.len() as u64);
-        let text = format!("There are {more} additional results that can be requested");
-        answer.append_header((header::WARNING, format!("299 {}: \"{text}\"", asked.base)));
+        let more = all.saturating_sub(query.offset).saturating_sub(left);
+        if more > 0 {
+            let text = format!("There are {more} additional results that can be requested");
+            answer.append_header((header::WARNING, format!("299 {}: \"{text}\"", asked.base)));
+        }
     }
     answer::streamed(answer, move |mut out| async move {
         let mut lead = "[";
@@ -352,12 +360,13 @@ pub async fn find(level: Level, asked: Asked, archive: web::Data<Archive>) -> Re
                 out.write(json.into()).await?;
                 lead = ",";
             }
-            let given = page.rows.len() as u64;
-            left = left.saturating_sub(given);
+            // By what was asked for, not by what came: rows may have gone out of sight in between.
+            let step = left.min(BATCH);
+            left -= step;
             if !page.more || left == 0 {
                 break;
             }
-            query.offset += given;
+            query.offset = query.offset.saturating_add(step);
             query.limit = Some(left.min(BATCH));
             page = search::find(&archive.db, &query, &asked.visibility).await?;
         }
