@@ -48,9 +48,3 @@ pub use observer::{AssociationInfo, NoObserver, Observer};
 pub use peers::{Network, Peer};
 pub use settings::{DimseSettings, TlsSettings};
 pub use status::Status;
-
-/// Implementation Class UID of this program, PS3.7 D.3.3.2.
-pub const IMPLEMENTATION_CLASS_UID: &str = "2.25.229993174599986470063172427053058000195";
-
-/// Implementation Version Name of this program, PS3.7 D.3.3.2.
-pub const IMPLEMENTATION_VERSION_NAME: &str = "ISOCENTER_0_1";

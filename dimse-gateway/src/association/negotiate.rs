@@ -7,13 +7,13 @@ use dicom_dictionary_std::uids;
 use dicom_ul::pdu::{
     AssociationAC, PresentationContextResult, PresentationContextResultReason, RequestorRoles, UserVariableItem,
 };
+use isocenter_model::part10::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME};
 use isocenter_model::{AeTitle, SopClassUid, TransferSyntaxUid};
 
 use super::request::{AssociateRequest, ProposedContext, RoleSelection};
 use crate::observer::ContextRefusal;
 use crate::sop_class::{Service, service_of};
 use crate::transfer_syntax::{choose_for_storage, choose_plain};
-use crate::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME};
 
 /// The application context of DICOM, PS3.7 A.2.1.
 pub(crate) const APPLICATION_CONTEXT_NAME: &str = "1.2.840.10008.3.1.1.1";
