@@ -64,6 +64,19 @@ pub async fn indexes(db: &impl Reader) -> Result<Vec<(i64, String, u64)>> {
         .collect()
 }
 
+/// Returns an image's code, that of its first frame which has one.
+///
+/// # Errors
+/// When the engine fails.
+pub async fn of_image(db: &impl Reader, image_id: i64, model: &str) -> Result<Option<u64>> {
+    let mut sql = Sql::new(db.kind(), "SELECT code FROM hash_code WHERE image_id = ");
+    sql.bind(image_id)
+        .push(" AND model = ")
+        .bind(model)
+        .push(" ORDER BY frame LIMIT 1");
+    Ok(sql.value::<i64>(db).await?.map(i64::cast_unsigned))
+}
+
 /// Returns every code of a collection and model, in batches, by image and frame. Holds no connection between batches.
 pub fn all(db: &Database, collection_id: i64, model: &str) -> impl Stream<Item = Result<Vec<Code>>> + Send + 'static {
     #[derive(FromQueryResult)]

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use isocenter_model::rights::Access;
+use isocenter_model::rights::{Access, Visibility};
 use isocenter_model::{CollectionAccession, Route, SopClassUid};
 use isocenter_storage::CollectionKeyId;
 use sea_orm::FromQueryResult;
@@ -15,6 +15,7 @@ use crate::commit::AuditEvent;
 use crate::entity::archive::{collection, route};
 use crate::numbers::Numbered;
 use crate::record::{CollectionRecord, Lifecycle, Originals, ReleaseRule, RouteRecord};
+use crate::search::visible::Sight;
 use crate::sql::Sql;
 use crate::{Error, Reader, Result, Transaction, audit, instant, settings};
 
@@ -129,6 +130,19 @@ pub async fn list(db: &impl Reader) -> Result<Vec<CollectionRow>> {
     sql.push(" ORDER BY c.id");
     let rows: Vec<Row> = sql.all(db).await?;
     with_routes(db, rows).await
+}
+
+/// Returns the rows of the collections of which the caller may see at least something: the indexes of codes that a search
+/// for him may look into.
+///
+/// # Errors
+/// When the engine fails.
+pub async fn visible_ids(db: &impl Reader, visibility: &Visibility) -> Result<Vec<i64>> {
+    let mut sql = Sql::new(db.kind(), "SELECT c.id FROM collection c WHERE ");
+    Sight::new(visibility).collection(&mut sql, "c.id");
+    sql.push(" ORDER BY c.id");
+    let rows = sql.rows(db).await?;
+    rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
 }
 
 /// Returns where a called AE title leads; the route's own issuer, or else the collection's. A withdrawn collection takes

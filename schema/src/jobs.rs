@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use sea_orm::{EntityTrait, FromQueryResult, Set};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult, QueryTrait, Set};
 use serde::{Deserialize, Serialize};
 
 use crate::entity::system::job;
@@ -109,8 +110,10 @@ pub async fn enqueue(tx: &Transaction, jobs: &[NewJob]) -> Result<()> {
             created_at: Set(now.0),
             ..Default::default()
         });
-        let insert = job::Entity::insert_many(rows).on_conflict_do_nothing();
-        insert.exec_without_returning(&tx.executor()).await?;
+        let mut insert = job::Entity::insert_many(rows).into_query();
+        // whatever column is in the way, not only the primary key
+        insert.on_conflict(OnConflict::new().do_nothing().to_owned());
+        tx.executor().execute(&insert).await?;
     }
     Ok(())
 }

@@ -13,7 +13,7 @@
 //! | [`states`] | release, hold, withdraw: changes of the state of images, with the counters that visibility reads |
 //! | [`search`] | a parsed query and a visibility, turned into rows (QIDO-RS, C-FIND) |
 //! | [`retrieve`] | from a path or an accession to blob, frame map and metadata |
-//! | [`collections`], [`quarantine`], [`findings`], [`submissions`] | what curators work on |
+//! | [`collections`], [`individuals`], [`quarantine`], [`findings`], [`submissions`] | what curators work on |
 //! | [`tokens`], [`users`], [`grants`], [`audit`], [`settings`] | who may, who did, and what the archive remembers of itself |
 //! | [`jobs`], [`codes`], [`numbers`], [`packs`], [`stats`] | work to do, hash codes, accession numbers, replay, counts |
 //! | [`synthetic`] | fills an archive of any size, for tests of scale |
@@ -35,6 +35,7 @@ mod entity;
 mod error;
 pub mod findings;
 pub mod grants;
+pub mod individuals;
 mod instant;
 pub mod jobs;
 mod migration;

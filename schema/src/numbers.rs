@@ -80,10 +80,14 @@ pub async fn raise(tx: &Transaction, kind: Sequence, used: i64) -> Result<()> {
 }
 
 /// An accession whose number is the row's id.
-pub(crate) trait Numbered {
+pub trait Numbered {
+    /// Returns the accession as text.
     fn text(&self) -> &str;
 
-    /// Returns the number in the accession.
+    /// Returns the number in the accession: the id of its row.
+    ///
+    /// # Errors
+    /// [`Error::BadValue`] when it does not fit 63 bits.
     fn number(&self) -> Result<i64> {
         let digits = self.text().trim_start_matches(|c: char| c.is_ascii_uppercase());
         digits

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use chrono::Utc;
+use isocenter_model::CollectionAccession;
 use isocenter_model::rights::Visibility;
 use sea_orm::FromQueryResult;
 use serde::{Deserialize, Serialize};
 
 use crate::search::visible::Sight;
 use crate::sql::Sql;
-use crate::{Error, Reader, Result, Transaction, instant};
+use crate::{Error, ImageState, Reader, Result, Transaction, collections, instant};
 
 /// How much there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -97,6 +98,105 @@ pub async fn by_state(db: &impl Reader, collection_id: i64) -> Result<BTreeMap<&
         counts.insert(state.as_str(), unsigned(row.try_get_by_index(1)?));
     }
     Ok(counts)
+}
+
+/// What a collection holds, for those who curate it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CollectionCounts {
+    /// Individuals, erased ones left out.
+    pub individuals: u64,
+    /// Studies with an image in the archive.
+    pub studies: u64,
+    /// Series with an image in the archive.
+    pub series: u64,
+    /// Images in the archive by state.
+    pub images: BTreeMap<String, u64>,
+    /// Bytes of the stored objects.
+    pub bytes: u64,
+    /// Objects that wait in quarantine.
+    pub quarantined: u64,
+}
+
+/// Returns what a collection holds. It looks at every image of the collection.
+///
+/// # Errors
+/// [`Error::NotFound`] when there is no such collection; else when the engine fails.
+pub async fn of_collection(db: &impl Reader, accession: &CollectionAccession) -> Result<CollectionCounts> {
+    let id = collections::id_of(db, accession).await?;
+    let count = async |text: &str| -> Result<u64> {
+        let mut sql = Sql::new(db.kind(), text);
+        sql.bind(id);
+        Ok(unsigned(sql.value(db).await?.unwrap_or(0)))
+    };
+    let images = by_state(db, id).await?;
+    Ok(CollectionCounts {
+        individuals: count("SELECT COUNT(*) FROM individual WHERE erased_at IS NULL AND collection_id = ").await?,
+        studies: count("SELECT COUNT(*) FROM study WHERE images_released + images_awaiting > 0 AND collection_id = ")
+            .await?,
+        series: count("SELECT COUNT(*) FROM series WHERE images_released + images_awaiting > 0 AND collection_id = ")
+            .await?,
+        images: images.into_iter().map(|(state, n)| (state.to_owned(), n)).collect(),
+        bytes: count(
+            "SELECT CAST(COALESCE(SUM(b.bytes), 0) AS BIGINT) FROM series r JOIN image i ON i.series_id = r.id \
+             JOIN blob b ON b.image_id = i.id WHERE r.collection_id = ",
+        )
+        .await?,
+        quarantined: count("SELECT COUNT(*) FROM quarantine_item WHERE state = 'waiting' AND collection_id = ").await?,
+    })
+}
+
+/// Returns how many images of a collection are in a state.
+///
+/// # Errors
+/// As [`of_collection`].
+pub async fn images_in(db: &impl Reader, accession: &CollectionAccession, state: ImageState) -> Result<u64> {
+    let id = collections::id_of(db, accession).await?;
+    Ok(by_state(db, id).await?.get(state.as_str()).copied().unwrap_or(0))
+}
+
+/// A study or series whose counters are not what its images say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, FromQueryResult)]
+pub struct WrongCounter {
+    /// Its accession.
+    pub accession: String,
+    /// Images released, as its counter says.
+    pub images_released: i64,
+    /// Images awaiting, as its counter says.
+    pub images_awaiting: i64,
+    /// Images released, counted.
+    pub found_released: i64,
+    /// Images awaiting, counted.
+    pub found_awaiting: i64,
+}
+
+/// Counts every study's and series' images and returns those whose counters are wrong: none, or something is broken. For
+/// `verify`; it looks at every image.
+///
+/// # Errors
+/// When the engine fails.
+pub async fn wrong_counters(db: &impl Reader) -> Result<Vec<WrongCounter>> {
+    let mut wrong = Vec::new();
+    for (table, column) in [("study", "study_id"), ("series", "series_id")] {
+        let mut sql = Sql::new(
+            db.kind(),
+            "SELECT * FROM (SELECT t.accession, t.images_released, t.images_awaiting, ",
+        );
+        sql.push("(SELECT COUNT(*) FROM image i JOIN series r ON r.id = i.series_id WHERE r.");
+        sql.push(if table == "study" { "study_id" } else { "id" })
+            .push(" = t.id AND i.")
+            .push(column);
+        sql.push(" = t.id AND i.state = 3) AS found_released, ");
+        sql.push("(SELECT COUNT(*) FROM image i JOIN series r ON r.id = i.series_id WHERE r.");
+        sql.push(if table == "study" { "study_id" } else { "id" })
+            .push(" = t.id AND i.")
+            .push(column);
+        sql.push(" = t.id AND i.state IN (0, 1)) AS found_awaiting FROM ")
+            .push(table)
+            .push(" t) w ");
+        sql.push("WHERE w.images_released <> w.found_released OR w.images_awaiting <> w.found_awaiting LIMIT 1000");
+        wrong.extend(sql.all::<WrongCounter>(db).await?);
+    }
+    Ok(wrong)
 }
 
 /// Keeps a number that a job worked out.

@@ -131,7 +131,7 @@ fn batch(record: &Record) -> Batch<'_> {
     }
 }
 
-async fn apply(tx: &Transaction, pack: &PackName, records: &[Record]) -> Result<Vec<Fate>> {
+pub(crate) async fn apply(tx: &Transaction, pack: &PackName, records: &[Record]) -> Result<Vec<Fate>> {
     let mut fates = vec![Fate::Inserted; records.len()];
     // a collection or a release is a border: what stands before it is applied before it
     let mut start = 0;

@@ -16,6 +16,7 @@ pub(crate) mod lookup;
 mod parents;
 pub(crate) mod rows;
 
+pub(crate) use group::apply;
 pub use group::{Committed, Fate, group, replay};
 pub use lookup::{Known, KnownImage, KnownIndividual, KnownSeries, KnownStudy, Probe, lookup};
 

@@ -89,6 +89,17 @@ impl<'a> Sight<'a> {
         sql.push(")");
     }
 
+    /// Writes the condition that something of a collection may be seen.
+    pub(crate) fn collection(&self, sql: &mut Sql, column: &str) {
+        sql.push("(");
+        self.full(sql, column);
+        if self.is_public() {
+            sql.push(" OR ");
+            self.public(sql, column);
+        }
+        sql.push(")");
+    }
+
     /// Writes the condition that at least one image of a study or series is seen.
     pub(crate) fn counted(&self, sql: &mut Sql, alias: &str) {
         let column = format!("{alias}.collection_id");

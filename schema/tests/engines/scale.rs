@@ -1,0 +1,108 @@
+//! The synthetic archive, small here; `ISOCENTER_TEST_IMAGES` makes it larger and prints what searches cost.
+
+use std::time::Instant;
+
+use isocenter_model::query::{Key, Query, Rule};
+use isocenter_model::{Level, StudyInstanceUid};
+use isocenter_schema::synthetic::{Spec, fill};
+use isocenter_schema::{search, stats};
+
+use crate::world::{World, everything, public};
+
+on_both!(a_synthetic_archive_has_its_size_and_right_counters);
+
+async fn a_synthetic_archive_has_its_size_and_right_counters(mut world: World) {
+    let images = std::env::var("ISOCENTER_TEST_IMAGES")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(3_000_u64);
+    let c = world.collection(1).await;
+    let (durable, blob) = world.blob(&c).await;
+    let spec = Spec::shaped(c, images);
+    let begin = Instant::now();
+    let mut heard = 0;
+    fill(&world.db, &durable, &blob, &spec, 42, |done, _| heard = done)
+        .await
+        .unwrap();
+    println!("{images} images in {:?}", begin.elapsed());
+    let totals = stats::totals(&world.db, &everything()).await.unwrap();
+    assert_eq!((heard, totals.images, totals.series), (images, images, spec.series));
+    assert!(totals.studies <= spec.studies && totals.individuals <= spec.individuals);
+    let released = stats::totals(&world.db, &public()).await.unwrap();
+    assert!(released.images < images && released.images > images / 2);
+    assert_eq!(stats::wrong_counters(&world.db).await.unwrap(), []);
+
+    let ask = |level, limit, offset, matching: Vec<(Key, Rule)>| Query {
+        matching,
+        limit: Some(limit),
+        offset,
+        ..Query::all(level)
+    };
+    let page = search::find(&world.db, &ask(Level::Study, 10, 0, vec![]), &public())
+        .await
+        .unwrap();
+    let study = page.rows[0].study.as_ref().unwrap().clone();
+    let exact = |key, value: &str| vec![(key, Rule::Equals(value.to_owned()))];
+    let wild = |key, value: &str| vec![(key, Rule::Wildcard(value.to_owned()))];
+    let mut in_study = ask(Level::Instance, 1000, 0, vec![]);
+    in_study.study = Some(StudyInstanceUid::parse(study.study_instance_uid.as_str()).unwrap());
+    let questions = [
+        ("studies", ask(Level::Study, 100, 0, vec![])),
+        ("studies, far", ask(Level::Study, 100, spec.studies / 2, vec![])),
+        (
+            "patient id",
+            ask(Level::Study, 100, 0, exact(Key::PatientID, &study.patient_id)),
+        ),
+        (
+            "patient name",
+            ask(Level::Study, 100, 0, wild(Key::PatientName, "wang*")),
+        ),
+        (
+            "modality in study",
+            ask(Level::Study, 100, 0, exact(Key::ModalitiesInStudy, "CT")),
+        ),
+        ("series", ask(Level::Series, 100, 0, vec![])),
+        (
+            "series by modality",
+            ask(Level::Series, 100, 0, exact(Key::Modality, "NM")),
+        ),
+        ("instances", ask(Level::Instance, 100, 0, vec![])),
+        ("instances, far", ask(Level::Instance, 100, images / 2, vec![])),
+        (
+            "instances of patient",
+            ask(Level::Instance, 100, 0, exact(Key::PatientID, &study.patient_id)),
+        ),
+        (
+            "instances by class",
+            ask(
+                Level::Instance,
+                100,
+                0,
+                exact(Key::SOPClassUID, "1.2.840.10008.5.1.4.1.1.20"),
+            ),
+        ),
+        (
+            "instances by number",
+            ask(Level::Instance, 100, 0, exact(Key::InstanceNumber, "100000")),
+        ),
+        (
+            "instances by frames",
+            ask(Level::Instance, 100, 0, exact(Key::NumberOfFrames, "31")),
+        ),
+        ("instances of study", in_study),
+    ];
+    for (who, sees) in [("public", public()), ("curator", everything())] {
+        for (name, question) in &questions {
+            let begin = Instant::now();
+            let page = search::find(&world.db, question, &sees).await.unwrap();
+            println!(
+                "{who:8} {name:22} {:5} rows {:9.3} ms",
+                page.rows.len(),
+                begin.elapsed().as_secs_f64() * 1e3
+            );
+        }
+        let begin = Instant::now();
+        stats::totals(&world.db, &sees).await.unwrap();
+        println!("{who:8} totals {:9.3} ms", begin.elapsed().as_secs_f64() * 1e3);
+    }
+}
