@@ -264,8 +264,8 @@ impl Sealer {
 #[derive(Default)]
 pub(crate) struct SealPool(OnceLock<Option<rayon::ThreadPool>>);
 
-/// Units below which other threads are not worth waking.
-const FEW: usize = 8;
+/// Units below which other threads are not worth waking: some 0.5 ms of work.
+const FEW: usize = 24;
 
 impl SealPool {
     fn write(&self, places: Vec<(&Source, u64, &mut [u8])>) -> Result<()> {
