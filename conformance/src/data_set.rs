@@ -180,9 +180,54 @@ pub fn data_set_offset(file: &[u8]) -> Option<usize> {
     (offset <= file.len()).then_some(offset)
 }
 
+/// Returns an element of the file meta group as text, read without judging it.
+///
+/// Libraries refuse a whole file for a Source Application Entity Title of 18 characters, which real files have.
+pub fn file_meta_text(file: &[u8], element: u16) -> Option<String> {
+    let mut rest = file.get(144..data_set_offset(file)?)?;
+    while let Some((head, after)) = rest.split_at_checked(8) {
+        let number = u16::from_le_bytes(head.get(2..4)?.try_into().ok()?);
+        // Of the VRs that the group uses only OB and UN have a long length.
+        let long = matches!(head.get(4..6)?, b"OB" | b"UN");
+        let (length, after) = if long {
+            let (length, after) = after.split_at_checked(4)?;
+            (u32::from_le_bytes(length.try_into().ok()?) as usize, after)
+        } else {
+            (usize::from(u16::from_le_bytes(head.get(6..8)?.try_into().ok()?)), after)
+        };
+        let (value, after) = after.split_at_checked(length)?;
+        if number == element {
+            return Some(String::from_utf8_lossy(value).trim_end_matches(['\0', ' ']).to_owned());
+        }
+        rest = after;
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_source_ae_title_that_is_too_long_does_not_hide_the_transfer_syntax() {
+        let mut meta = DataSet::default();
+        meta.bytes((2, 1), "OB", vec![0, 1])
+            .text((2, 0x10), "UI", "1.2.3")
+            .text((2, 0x16), "AE", " ".repeat(18));
+        let meta = meta.explicit();
+        let mut file = vec![0; 128];
+        file.extend_from_slice(b"DICM");
+        put_explicit(
+            &mut file,
+            (2, 0),
+            *b"UL",
+            &u32::try_from(meta.len()).unwrap().to_le_bytes(),
+        );
+        file.extend_from_slice(&meta);
+        assert_eq!(file_meta_text(&file, 0x10).as_deref(), Some("1.2.3"));
+        assert_eq!(file_meta_text(&file, 0x12), None);
+        assert_eq!(file_meta_text(&file[..150], 0x10), None);
+    }
 
     #[test]
     fn what_is_written_is_read_by_an_independent_library() {

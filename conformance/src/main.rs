@@ -159,6 +159,9 @@ async fn check(options: Check) -> Result<bool> {
     };
     let started = chrono::Utc::now().to_rfc3339();
     let world = World::prepare(target, &files_below(&options.files)?, identity).await?;
+    for reason in &world.left_aside {
+        eprintln!("left aside: {reason}");
+    }
     let to_stdout = options.json.as_deref() == Some(Path::new("-"));
     let mut reports = Vec::new();
     for case in chosen {

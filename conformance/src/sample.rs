@@ -2,7 +2,7 @@
 
 use crate::data_set::{self, DataSet, EXPLICIT_VR_LITTLE_ENDIAN, tags};
 use crate::phantom::{Phantom, uid};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use bytes::Bytes;
 use dicom_dictionary_std::tags as names;
 use dicom_object::{DefaultDicomObject, InMemDicomObject};
@@ -56,16 +56,15 @@ impl Sample {
     /// # Errors
     /// When the file cannot be read or lacks one of its UIDs: such a file is no matter for these checks.
     pub fn read(path: &Path) -> Result<Self> {
-        let file = Bytes::from(std::fs::read(path).with_context(|| format!("reading {}", path.display()))?);
-        let offset = data_set::data_set_offset(&file).ok_or_else(|| anyhow!("{}: no Part 10 file", path.display()))?;
-        let object = dicom_object::OpenFileOptions::new()
-            .read_until(names::PIXEL_DATA)
-            .open_file(path)
-            .with_context(|| format!("reading {}", path.display()))?;
+        let file = Bytes::from(std::fs::read(path)?);
+        let offset = data_set::data_set_offset(&file).ok_or_else(|| anyhow!("no Part 10 file"))?;
+        let (object, transfer_syntax_uid) = header(&file)?;
         let of = |tag| -> Result<String> {
-            let text = object.element(tag)?.to_str()?.trim_end_matches([' ', '\0']).to_owned();
+            // As bytes: a file may hold its UIDs under VR UN.
+            let bytes = object.element(tag)?.to_bytes()?;
+            let text = String::from_utf8_lossy(&bytes).trim_end_matches([' ', '\0']).to_owned();
             if text.is_empty() {
-                Err(anyhow!("{}: a UID is empty", path.display()))
+                Err(anyhow!("a UID is empty"))
             } else {
                 Ok(text)
             }
@@ -75,7 +74,7 @@ impl Sample {
             sop_instance_uid: of(names::SOP_INSTANCE_UID)?,
             series_instance_uid: of(names::SERIES_INSTANCE_UID)?,
             study_instance_uid: of(names::STUDY_INSTANCE_UID)?,
-            transfer_syntax_uid: object.meta().transfer_syntax().trim_end_matches([' ', '\0']).to_owned(),
+            transfer_syntax_uid,
             data_set: file.slice(offset..),
             file,
             path: Some(path.to_owned()),
@@ -88,7 +87,7 @@ impl Sample {
     /// When the file cannot be decoded and encoded again by the library.
     pub fn renewed(&self, key: &str) -> Result<Self> {
         use dicom_core::{DataElement, PrimitiveValue, VR};
-        let mut object: DefaultDicomObject = dicom_object::from_reader(self.file.as_ref())?;
+        let mut object = parsed(&self.file)?;
         let (study, series, instance) = (
             uid(&[key, &self.study_instance_uid]),
             uid(&[key, &self.series_instance_uid]),
@@ -117,12 +116,22 @@ impl Sample {
     }
 }
 
+/// Returns a file as the library reads it, behind a file meta group of our own with the same UIDs.
+fn parsed(file: &[u8]) -> Result<DefaultDicomObject> {
+    let offset = data_set::data_set_offset(file).ok_or_else(|| anyhow!("no Part 10 file"))?;
+    let of = |element| data_set::file_meta_text(file, element);
+    let syntax = of(0x0010).ok_or_else(|| anyhow!("the file meta group names no transfer syntax"))?;
+    let (class, instance) = (of(0x0002).unwrap_or_default(), of(0x0003).unwrap_or_default());
+    let clean = data_set::part10(&class, &instance, &syntax, file.get(offset..).unwrap_or_default());
+    Ok(dicom_object::from_reader(clean.as_slice())?)
+}
+
 /// Returns the pixel data of a Part 10 file: the value of a native element, or the fragments of an encapsulated one joined.
 ///
 /// # Errors
 /// When the file cannot be decoded or has no pixel data.
 pub fn pixel_data(file: &[u8]) -> Result<Vec<u8>> {
-    let object: DefaultDicomObject = dicom_object::from_reader(file)?;
+    let object = parsed(file)?;
     let element = object.element(names::PIXEL_DATA)?;
     if let Some(fragments) = element.fragments() {
         return Ok(fragments.concat());
@@ -135,7 +144,7 @@ pub fn pixel_data(file: &[u8]) -> Result<Vec<u8>> {
 /// # Errors
 /// When the file cannot be decoded.
 pub fn header(file: &[u8]) -> Result<(InMemDicomObject, String)> {
-    let object: DefaultDicomObject = dicom_object::from_reader(file)?;
+    let object = parsed(file)?;
     let syntax = object.meta().transfer_syntax().trim_end_matches([' ', '\0']).to_owned();
     Ok((object.into_inner(), syntax))
 }

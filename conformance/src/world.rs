@@ -102,6 +102,8 @@ pub struct World {
     pub seed: Result<Seed, String>,
     /// The caller's files that could be read.
     pub files: Vec<SentFile>,
+    /// Why others were left aside: no Part 10 file, or without one of the UIDs.
+    pub left_aside: Vec<String>,
     /// Whether identifiers were kept.
     pub identity: Option<Identity>,
 }
@@ -110,15 +112,26 @@ impl World {
     /// Stores the seed study and the files and looks for them.
     ///
     /// # Errors
-    /// When the client cannot be built or a file cannot be read. An archive that stores nothing is no error here: the
-    /// cases say so.
+    /// When the client cannot be built or the archive cannot be reached. An archive that stores nothing is no error here:
+    /// the cases say so.
     pub async fn prepare(target: Target, files: &[PathBuf], identity: Option<Identity>) -> Result<Self> {
         let web = Web::new(&target.web, target.token.as_deref())?;
         let maker = Maker::new(&fresh_key(), COLUMNS, ROWS);
         let seed = store_seed(&web, &maker).await.map_err(|error| format!("{error:#}"));
-        let mut sent = Vec::new();
+        let (mut sent, mut left_aside) = (Vec::new(), Vec::new());
         for path in files {
-            sent.push(store_file(&web, Sample::read(path)?).await?);
+            match Sample::read(path) {
+                // Two files under one UID are a conflict, which has cases of its own.
+                Ok(sample)
+                    if sent
+                        .iter()
+                        .any(|one: &SentFile| one.sample.sop_instance_uid == sample.sop_instance_uid) =>
+                {
+                    left_aside.push(format!("{}: another file has its SOP Instance UID", path.display()));
+                }
+                Ok(sample) => sent.push(store_file(&web, sample).await?),
+                Err(error) => left_aside.push(format!("{}: {error:#}", path.display())),
+            }
         }
         let identity = identity.or_else(|| {
             let seed = seed.as_ref().ok()?;
@@ -131,6 +144,7 @@ impl World {
             maker,
             seed,
             files: sent,
+            left_aside,
             identity,
         })
     }
