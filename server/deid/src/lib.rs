@@ -1,1 +1,59 @@
-//! stub
+//! De-identification: a data set goes in, a data set without the patient comes out, or the reason why none may.
+//!
+//! One executor walks the data set once, into every item of every sequence at any depth, and asks a *script* what becomes
+//! of each element. There are two front ends to it: the profiles of PS3.15 Annex E, whose Table E.1-1 is data of this
+//! package, and (with a later issue) scripts in the language of RSNA's CTP. What neither says anything of is decided by the
+//! rules beyond the table, so that nothing passes because nobody thought of it.
+//!
+//! What this package promises:
+//!
+//! - **Nothing is kept untouched for being nested.** "Keep" on a sequence means: its items are processed.
+//! - **One patient, one pseudonym, one shift of days**, from a secret and the values alone ([`Pseudonyms`]): no table, any
+//!   order of arrival, any node, byte for byte the same.
+//! - **What is kept is read first.** Text that does not decode, dates that do not parse, text that repeats a value which was
+//!   removed elsewhere in the object: gone, though its attribute is one that may stay.
+//! - **Where a rule cannot make an object safe it is [`Held`]**, never passed: documents, video, marked burned-in text.
+//! - No original value reaches a report, a reason, an error or a log.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | `table`, `options` | Table E.1-1 and the options that it has columns for |
+//! | `script`, `profile` | what a front end answers to the executor; the built-in profiles |
+//! | `executor`, `element` | the walk; keeping, cleaning or replacing one value |
+//! | `beyond`, `private` | attributes the table does not list; private attributes |
+//! | `value`, `date`, `descriptor` | reading and dummies, shifting, cleaning text |
+//! | `known`, `token` | what is known of this patient from this object, and finding it again in text, numbers and bytes |
+//! | `holds`, `pixel` | what may not go out, what the pixels may show, and the seam for editing them |
+//! | `pseudonym`, `marks`, `report` | keyed replacements; the marks of PS3.15 E.1.1; what was done, without values |
+//!
+//! What it leaves to others: reading and writing bytes (with file meta, preamble and the padding after the last element),
+//! pixels (a [`PixelEditor`] is implemented by imaging), judging a whole series, keeping keys.
+
+mod beyond;
+mod date;
+mod descriptor;
+mod element;
+mod error;
+mod executor;
+mod holds;
+mod known;
+mod marks;
+mod options;
+mod pixel;
+mod private;
+mod profile;
+mod pseudonym;
+mod report;
+mod script;
+pub mod table;
+mod token;
+mod value;
+
+pub use error::Error;
+pub use executor::{Context, Deidentified, PixelFacts, deidentify, issuer_of_patient_id};
+pub use holds::{Held, PixelRisk};
+pub use options::{ConfidentialityOption, Options};
+pub use pixel::{Frames, PixelEditor, Region, RegionSource};
+pub use profile::{PrivateRule, Profile};
+pub use pseudonym::{Pseudonyms, Secret};
+pub use report::{Action, Change, Report};

@@ -1,0 +1,37 @@
+//! How de-identification fails, as opposed to deciding that an object must be held.
+
+use isocenter_model::{Classify, Fault};
+
+/// A failure of this package. None of the messages holds a value of a data set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Both longitudinal options were asked for; PS3.15 E.3.6 makes them exclude each other.
+    #[error("retain longitudinal full dates and modified dates exclude each other")]
+    ExclusiveOptions,
+    /// An option was asked for that the engine cannot honour, and so must not claim in (0012,0064).
+    #[error("option {code} ({meaning}) is not carried out by this engine")]
+    OptionNotCarriedOut {
+        /// Code of CID 7050.
+        code: &'static str,
+        /// Meaning of CID 7050.
+        meaning: &'static str,
+    },
+    /// The pixels of a transfer syntax cannot be edited, so nothing of the object may go out.
+    #[error("pixel data in transfer syntax {transfer_syntax_uid} cannot be edited: {reason}")]
+    PixelsNotEditable {
+        /// The transfer syntax.
+        transfer_syntax_uid: String,
+        /// Why not.
+        reason: &'static str,
+    },
+}
+
+impl Classify for Error {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::ExclusiveOptions | Self::OptionNotCarriedOut { .. } => Fault::BadInput,
+            Self::PixelsNotEditable { .. } => Fault::Unreadable,
+        }
+    }
+}

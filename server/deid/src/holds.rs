@@ -1,0 +1,144 @@
+//! Objects that no rule makes safe, and what the pixels of the others may show.
+
+use std::borrow::Cow;
+
+use dicom_core::Tag;
+use dicom_core::header::Header;
+use dicom_dictionary_std::tags;
+use dicom_object::InMemDicomObject;
+use serde::{Deserialize, Serialize};
+
+use crate::executor::Context;
+
+/// Why an object may not go out as it is; a person has to look. Holds no patient data.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("held by check {check}: {reason}")]
+pub struct Held {
+    /// Code of the check that holds it, `Q508` for documents and the like, `Q509` for pixels that show text.
+    pub check: &'static str,
+    /// Why, for people.
+    pub reason: String,
+}
+
+fn held(check: &'static str, reason: &'static str) -> Held {
+    Held {
+        check,
+        reason: reason.to_owned(),
+    }
+}
+
+/// A reason to look at the pixels before release. De-identification of the header does not answer it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PixelRisk {
+    /// Ultrasound draws names and dates beside or into the image.
+    Ultrasound,
+    /// A screen was captured: dose reports, result pages, scanned paper.
+    SecondaryCapture,
+    /// Endoscopes, microscopes and cameras print a header into the picture.
+    VisibleLight,
+    /// Fluoroscopes and angiographs may do so.
+    Fluoroscopy,
+    /// An overlay lies in unused bits of the pixels (60xx,0102), though its group is gone.
+    EmbeddedOverlay,
+    /// (0028,0301) is absent: nobody says whether text is burned in.
+    BurnedInAnnotationUnknown,
+}
+
+/// Returns the text of an element at top level, trimmed; empty if there is none.
+fn text(header: &InMemDicomObject, tag: Tag) -> Cow<'_, str> {
+    match header.get(tag).and_then(|element| element.value().to_str().ok()) {
+        Some(Cow::Borrowed(text)) => Cow::Borrowed(crate::pseudonym::trim(text)),
+        Some(Cow::Owned(text)) => Cow::Owned(crate::pseudonym::trim(&text).to_owned()),
+        None => Cow::Borrowed(""),
+    }
+}
+
+/// Decides whether an object must be held.
+pub(crate) fn check(header: &InMemDicomObject, cx: &Context<'_>) -> Result<(), Held> {
+    let class = text(header, tags::SOP_CLASS_UID);
+    let storage = class.strip_prefix("1.2.840.10008.5.1.4.1.1.").unwrap_or_default();
+    if storage.starts_with("104.") || is_filled(header, tags::ENCAPSULATED_DOCUMENT) {
+        return Err(held("Q508", "an encapsulated document cannot be cleaned by rule"));
+    }
+    if matches!(storage, "77.1.1.1" | "77.1.2.1" | "77.1.4.1") || is_video(cx) {
+        return Err(held("Q508", "video cannot be cleaned by rule"));
+    }
+    if matches!(storage, "9.4.1" | "9.4.2") {
+        return Err(held("Q508", "recorded sound can be a voice"));
+    }
+    if text(header, tags::BURNED_IN_ANNOTATION).eq_ignore_ascii_case("YES") {
+        return Err(held("Q509", "(0028,0301) says that text is burned into the pixels"));
+    }
+    // The label of a glass slide carries the patient's name; the overview shows the label (deid reference, section 13).
+    let kind = text(header, tags::IMAGE_TYPE);
+    let mut parts = kind.split('\\').map(str::trim);
+    if storage.starts_with("77.1.6") && parts.any(|part| part == "LABEL" || part == "OVERVIEW") {
+        return Err(held("Q509", "label and overview images of slides show the label"));
+    }
+    Ok(())
+}
+
+fn is_filled(header: &InMemDicomObject, tag: Tag) -> bool {
+    header
+        .get(tag)
+        .and_then(|element| element.value().primitive())
+        .is_some_and(|value| value.calculate_byte_len() > 0)
+}
+
+/// MPEG-2, MPEG-4, HEVC and their fragmentable forms, PS3.5 A.4.5 to A.4.9.
+fn is_video(cx: &Context<'_>) -> bool {
+    let syntax = cx.pixels.map_or("", |pixels| pixels.transfer_syntax_uid);
+    let number = syntax.strip_prefix("1.2.840.10008.1.2.4.").unwrap_or_default();
+    let number = number.split('.').next().unwrap_or_default();
+    matches!(
+        number,
+        "100" | "101" | "102" | "103" | "104" | "105" | "106" | "107" | "108"
+    )
+}
+
+/// Returns what the pixels may show. Nothing is held for it here: checks with pixels decide (Q506, Q509).
+pub(crate) fn pixel_risks(header: &InMemDicomObject) -> Vec<PixelRisk> {
+    let class = text(header, tags::SOP_CLASS_UID);
+    let storage = class.strip_prefix("1.2.840.10008.5.1.4.1.1.").unwrap_or_default();
+    let modality = text(header, tags::MODALITY);
+    let kind = text(header, tags::IMAGE_TYPE);
+    let mut risks = Vec::new();
+    if header.get(tags::ROWS).is_none() {
+        return risks;
+    }
+    let starts = |prefixes: &[&str]| {
+        prefixes
+            .iter()
+            .any(|prefix| storage == *prefix || storage.starts_with(&format!("{prefix}.")))
+    };
+    if starts(&["3", "3.1", "6", "6.1", "6.2"]) || matches!(&*modality, "US" | "IVUS" | "BDUS") {
+        risks.push(PixelRisk::Ultrasound);
+    }
+    if starts(&["7"])
+        || kind.contains("SECONDARY")
+        || kind.contains("SCREEN")
+        || matches!(&*modality, "OT" | "SC" | "DOC")
+    {
+        risks.push(PixelRisk::SecondaryCapture);
+    }
+    if starts(&["77.1"]) || matches!(&*modality, "ES" | "GM" | "XC" | "OP" | "SM") {
+        risks.push(PixelRisk::VisibleLight);
+    }
+    if starts(&["12.1", "12.2"]) || matches!(&*modality, "XA" | "RF") {
+        risks.push(PixelRisk::Fluoroscopy);
+    }
+    let embedded = header.iter().any(|element| {
+        let Tag(group, number) = element.tag();
+        let bit = || element.value().to_int::<i64>().is_ok_and(|bit| bit != 0);
+        group & 0xFF00 == 0x6000 && number == 0x0102 && bit()
+    });
+    if embedded {
+        risks.push(PixelRisk::EmbeddedOverlay);
+    }
+    if text(header, tags::BURNED_IN_ANNOTATION).is_empty() {
+        risks.push(PixelRisk::BurnedInAnnotationUnknown);
+    }
+    risks
+}

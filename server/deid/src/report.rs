@@ -1,0 +1,142 @@
+//! What was done to one object: counts, and where which rule acted. Never a value.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use dicom_core::Tag;
+use serde::{Deserialize, Serialize};
+
+use crate::holds::PixelRisk;
+use crate::profile::Profile;
+use crate::table;
+
+/// What was done to an element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Action {
+    /// Removed, with all items.
+    Removed,
+    /// Made empty.
+    Emptied,
+    /// Replaced by a dummy.
+    Dummied,
+    /// Each UID was mapped.
+    UidMapped,
+    /// A date or date and time was shifted.
+    DateShifted,
+    /// Text lost what identifies.
+    Cleaned,
+    /// A patient's name or identifier was replaced by the pseudonym.
+    Pseudonymized,
+    /// An element that was not there was added.
+    Added,
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Where: `00081140[0].00081155`, items from 0.
+    pub path: String,
+    /// What.
+    pub action: Action,
+    /// Why: an action of Table E.1-1, or a rule of this package by name.
+    pub rule: Cow<'static, str>,
+}
+
+/// What was done to one object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Name of the profile.
+    pub profile: String,
+    /// Hash of the profile, in hexadecimal.
+    pub profile_hash: String,
+    /// Name and version of this package.
+    pub engine: String,
+    /// Edition of the table; empty where nothing was changed.
+    pub table: String,
+    /// How often what was done.
+    pub counts: BTreeMap<Action, u32>,
+    /// Where; the first [`Report::MOST_CHANGES`].
+    pub changes: Vec<Change>,
+    /// Changes that are counted and not listed.
+    pub changes_left_out: u32,
+    /// Private elements that stay, by path. The rule is the numeric one.
+    pub private_kept: Vec<String>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+    /// What the pixels may show.
+    pub pixel_risks: Vec<PixelRisk>,
+}
+
+impl Report {
+    /// Most changes that are listed.
+    pub const MOST_CHANGES: usize = 1000;
+    /// Most private elements and warnings that are listed.
+    pub(crate) const MOST_NOTES: usize = 200;
+
+    pub(crate) fn new(profile: &Profile) -> Self {
+        Self {
+            profile: profile.name().to_owned(),
+            profile_hash: hex::encode(profile.hash()),
+            engine: concat!("isocenter-deid ", env!("CARGO_PKG_VERSION")).to_owned(),
+            table: if profile.changes_nothing() { "" } else { table::EDITION }.to_owned(),
+            counts: BTreeMap::new(),
+            changes: Vec::new(),
+            changes_left_out: 0,
+            private_kept: Vec::new(),
+            warnings: Vec::new(),
+            pixel_risks: Vec::new(),
+        }
+    }
+
+    pub(crate) fn record(&mut self, path: &Path, tag: Tag, action: Action, rule: &'static str) {
+        *self.counts.entry(action).or_default() += 1;
+        if self.changes.len() < Self::MOST_CHANGES {
+            self.changes.push(Change {
+                path: path.of(tag),
+                action,
+                rule: Cow::Borrowed(rule),
+            });
+        } else {
+            self.changes_left_out += 1;
+        }
+    }
+
+    pub(crate) fn keep_private(&mut self, path: &Path, tag: Tag) {
+        if self.private_kept.len() < Self::MOST_NOTES {
+            self.private_kept.push(path.of(tag));
+        }
+    }
+
+    pub(crate) fn warn(&mut self, text: impl Into<String>) {
+        if self.warnings.len() < Self::MOST_NOTES {
+            self.warnings.push(text.into());
+        }
+    }
+}
+
+/// The sequences and items that the walk is in.
+#[derive(Debug, Default)]
+pub(crate) struct Path(Vec<(Tag, usize)>);
+
+impl Path {
+    pub(crate) fn enter(&mut self, tag: Tag, item: usize) {
+        self.0.push((tag, item));
+    }
+
+    pub(crate) fn leave(&mut self) {
+        self.0.pop();
+    }
+
+    pub(crate) fn of(&self, tag: Tag) -> String {
+        let mut path = String::with_capacity(8 + 12 * self.0.len());
+        // Writing to a String does not fail.
+        for (tag, item) in &self.0 {
+            let _ = write!(path, "{:04X}{:04X}[{item}].", tag.0, tag.1);
+        }
+        let _ = write!(path, "{:04X}{:04X}", tag.0, tag.1);
+        path
+    }
+}
