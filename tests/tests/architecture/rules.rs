@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 /// Whether a dependency is part of what is shipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Part of the program, or of its build.
     Normal,
     /// Only of its tests.
@@ -13,17 +13,17 @@ pub enum Kind {
 
 /// What a package asks for.
 #[derive(Clone, Debug)]
-pub struct Dependency {
-    pub name: String,
-    pub optional: bool,
-    pub kind: Kind,
+pub(crate) struct Dependency {
+    pub(crate) name: String,
+    pub(crate) optional: bool,
+    pub(crate) kind: Kind,
 }
 
 /// One package of the workspace.
 #[derive(Clone, Debug)]
-pub struct Package {
-    pub name: String,
-    pub dependencies: Vec<Dependency>,
+pub(crate) struct Package {
+    pub(crate) name: String,
+    pub(crate) dependencies: Vec<Dependency>,
 }
 
 /// Who may depend on whom. `isocenter-tests` may on all and is not listed.
@@ -128,7 +128,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 }
 
 /// Returns every dependency between our packages that the design does not allow.
-pub fn wrong_edges(packages: &[Package]) -> Vec<String> {
+pub(crate) fn wrong_edges(packages: &[Package]) -> Vec<String> {
     let ours: BTreeSet<&str> = packages.iter().map(|package| package.name.as_str()).collect();
     let mut found = Vec::new();
     for package in packages.iter().filter(|package| package.name != "isocenter-tests") {
@@ -150,7 +150,7 @@ pub fn wrong_edges(packages: &[Package]) -> Vec<String> {
 }
 
 /// Returns every use of a crate by a package that does not own it.
-pub fn wrong_users(packages: &[Package]) -> Vec<String> {
+pub(crate) fn wrong_users(packages: &[Package]) -> Vec<String> {
     let mut found = Vec::new();
     for package in packages {
         for dependency in &package.dependencies {
@@ -172,7 +172,7 @@ pub fn wrong_users(packages: &[Package]) -> Vec<String> {
 }
 
 /// Returns the banned crates that a lock file holds.
-pub fn banned_in_lock(lock: &str) -> Vec<String> {
+pub(crate) fn banned_in_lock(lock: &str) -> Vec<String> {
     lock.lines()
         .filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'))
         .filter(|name| BANNED.contains(name))
@@ -181,7 +181,7 @@ pub fn banned_in_lock(lock: &str) -> Vec<String> {
 }
 
 /// Returns the names at the top that do not belong there. What git ignores at the top is not part of the repository.
-pub fn stray_names(names: &[String], gitignore: &str) -> Vec<String> {
+pub(crate) fn stray_names(names: &[String], gitignore: &str) -> Vec<String> {
     let ignored: BTreeSet<&str> = gitignore.lines().map(|line| line.trim().trim_matches('/')).collect();
     names
         .iter()
@@ -193,7 +193,7 @@ pub fn stray_names(names: &[String], gitignore: &str) -> Vec<String> {
 }
 
 /// Returns the doors of storage that a source file names.
-pub fn storage_doors(source: &str) -> Vec<String> {
+pub(crate) fn storage_doors(source: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (at, _) in source.match_indices("isocenter_storage::") {
         let rest = &source[at + "isocenter_storage::".len()..];
@@ -211,7 +211,7 @@ pub fn storage_doors(source: &str) -> Vec<String> {
 }
 
 /// Returns whether a source file lifts the workspace's ban on unsafe code.
-pub fn opens_unsafe(source: &str) -> bool {
+pub(crate) fn opens_unsafe(source: &str) -> bool {
     source.lines().any(|line| {
         let line = line.trim_start();
         line.starts_with('#') && line.contains("unsafe_code") && (line.contains("expect(") || line.contains("allow("))
