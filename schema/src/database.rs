@@ -6,16 +6,16 @@
 //! connections cannot write. A flush by the one covers the earlier commits of the other: they share the write-ahead log.
 //! PostgreSQL has one pool for all three, and flushes every commit.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use isocenter_model::CollectionAccession;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, DbBackend,
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, DbBackend, DbErr,
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
@@ -63,11 +63,14 @@ pub trait Reader: sealed::Sealed + Sync {
     fn memory(&self) -> &Memory;
 }
 
-/// What never changes once it is there, and so may be remembered: a collection's row id. Rights are never remembered.
+/// What never changes once it is there, and so may be remembered: a collection's row id, and which shared texts have rows.
+/// Rights are never remembered.
 #[doc(hidden)]
 #[derive(Debug, Default)]
 pub struct Memory {
     pub(crate) collections: RwLock<HashMap<CollectionAccession, i64>>,
+    /// ids of reports and provenances; bounded by forgetting all
+    pub(crate) texts: RwLock<HashSet<i64>>,
     pub(crate) chain: RwLock<Option<Arc<Chain>>>,
 }
 
@@ -96,8 +99,18 @@ pub struct Transaction {
     kind: Kind,
     inner: DatabaseTransaction,
     memory: Arc<Memory>,
-    learned: parking_lot::Mutex<Vec<(CollectionAccession, i64)>>,
+    learned: Mutex<Learned>,
 }
+
+/// What a transaction found or made, to be remembered once it holds.
+#[derive(Debug, Default)]
+struct Learned {
+    collections: Vec<(CollectionAccession, i64)>,
+    texts: Vec<i64>,
+}
+
+/// Shared texts that are remembered; a report has one for each profile and kind of object.
+const TEXTS: usize = 4096;
 
 impl std::fmt::Debug for Transaction {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -138,7 +151,17 @@ impl Transaction {
     /// When the engine refuses; then nothing was changed, or, if it went away while answering, nobody knows.
     pub async fn commit(self) -> Result<()> {
         self.inner.commit().await?;
-        self.memory.collections.write().extend(self.learned.into_inner());
+        let learned = self.learned.into_inner();
+        if !learned.collections.is_empty() {
+            self.memory.collections.write().extend(learned.collections);
+        }
+        if !learned.texts.is_empty() {
+            let mut texts = self.memory.texts.write();
+            if texts.len() > TEXTS {
+                texts.clear();
+            }
+            texts.extend(learned.texts);
+        }
         Ok(())
     }
 
@@ -152,15 +175,21 @@ impl Transaction {
 
     /// Remembers a collection's row id once this transaction holds.
     pub(crate) fn learn(&self, accession: CollectionAccession, id: i64) {
-        self.learned.lock().push((accession, id));
+        self.learned.lock().collections.push((accession, id));
     }
 
     pub(crate) fn learned(&self, accession: &CollectionAccession) -> Option<i64> {
         self.learned
             .lock()
+            .collections
             .iter()
             .find(|(a, _)| a == accession)
             .map(|(_, id)| *id)
+    }
+
+    /// Remembers that shared texts have rows once this transaction holds.
+    pub(crate) fn learn_texts(&self, ids: impl Iterator<Item = i64>) {
+        self.learned.lock().texts.extend(ids);
     }
 
     /// Lets nobody else change a collection's images until the end of this transaction. SQLite has one writer anyway.
@@ -267,8 +296,7 @@ impl Database {
     /// # Errors
     /// [`Error::Version`] when a newer program made the database.
     pub async fn migrate(&self) -> Result<()> {
-        Migrator::up(&self.0.write, None).await?;
-        Ok(())
+        Migrator::up(&self.0.write, None).await.map_err(of_version)
     }
 
     /// Checks that the database has exactly the migrations of this program.
@@ -276,7 +304,9 @@ impl Database {
     /// # Errors
     /// [`Error::Version`] when some are missing or unknown.
     pub async fn check_version(&self) -> Result<()> {
-        let missing = Migrator::get_pending_migrations_read_only(&self.0.read).await?;
+        let missing = Migrator::get_pending_migrations_read_only(&self.0.read)
+            .await
+            .map_err(of_version)?;
         if missing.is_empty() {
             Ok(())
         } else {
@@ -325,7 +355,7 @@ impl Database {
             kind: self.0.kind,
             inner,
             memory,
-            learned: parking_lot::Mutex::default(),
+            learned: Mutex::default(),
         })
     }
 
@@ -375,6 +405,14 @@ impl Database {
         self.0.ingest.close_by_ref().await?;
         self.0.write.close_by_ref().await?;
         Ok(())
+    }
+}
+
+/// A migration that the database has and this program does not is told in words only.
+fn of_version(error: DbErr) -> Error {
+    match error {
+        DbErr::Custom(text) | DbErr::Migration(text) => Error::Version(text),
+        other => other.into(),
     }
 }
 

@@ -105,8 +105,8 @@ fn from_runtime(error: &RuntimeErr) -> Error {
         return Error::Raced(format!("{code} {table}").trim_end().to_owned());
     }
     match code.parse::<u32>() {
-        // SQLite's codes are small numbers (the primary code is the low byte), PostgreSQL's are five characters
-        Ok(number) if code.len() < 5 || number < 10_000 => match number & 0xff {
+        // SQLite's codes have up to four digits (the primary code is the low byte), PostgreSQL's are five characters
+        Ok(number) if code.len() < 5 => match number & 0xff {
             5 | 6 | 14 => Error::Away(format!("code {code}")),
             13 => Error::NoSpace,
             10 => Error::Away(format!("input or output failed, code {code}")),

@@ -95,7 +95,12 @@ pub struct JobRow {
 /// When the engine fails.
 pub async fn enqueue(tx: &Transaction, jobs: &[NewJob]) -> Result<()> {
     for chunk in jobs.chunks(100) {
-        let now = Now::read(tx).await?;
+        // what may start at once is due since ever, so that the database's clock need not be asked
+        let now = if chunk.iter().all(|job| job.delay.is_zero()) {
+            0
+        } else {
+            now(tx).await?
+        };
         let rows = chunk.iter().map(|job| job::ActiveModel {
             queue: Set(job.queue.clone()),
             name: Set(job.name.clone()),
@@ -104,10 +109,14 @@ pub async fn enqueue(tx: &Transaction, jobs: &[NewJob]) -> Result<()> {
             state: Set("waiting".to_owned()),
             attempts: Set(0),
             max_attempts: Set(ATTEMPTS),
-            due_at: Set(Some(now.0.saturating_add(micros(job.delay)))),
+            due_at: Set(Some(if job.delay.is_zero() {
+                0
+            } else {
+                now.saturating_add(micros(job.delay))
+            })),
             worker: Set(String::new()),
             last_error: Set(String::new()),
-            created_at: Set(now.0),
+            created_at: Set(instant::micros(chrono::Utc::now())),
             ..Default::default()
         });
         let mut insert = job::Entity::insert_many(rows).into_query();
@@ -118,14 +127,10 @@ pub async fn enqueue(tx: &Transaction, jobs: &[NewJob]) -> Result<()> {
     Ok(())
 }
 
-struct Now(i64);
-
-impl Now {
-    async fn read(db: &impl Reader) -> Result<Self> {
-        let mut sql = Sql::new(db.kind(), "SELECT ");
-        sql.push(instant::now(db.kind()));
-        sql.value(db).await?.map(Self).ok_or(Error::Damaged("no clock"))
-    }
+async fn now(db: &impl Reader) -> Result<i64> {
+    let mut sql = Sql::new(db.kind(), "SELECT ");
+    sql.push(instant::now(db.kind()));
+    sql.value(db).await?.ok_or(Error::Damaged("no clock"))
 }
 
 fn micros(time: Duration) -> i64 {

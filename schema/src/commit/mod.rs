@@ -8,8 +8,9 @@
 //! complaint; an image that turns out to be there already, or to contradict what is there, gets its [`Fate`] and no row.
 //! Its bytes stay in the pack until that is compacted. Applying a pack twice changes nothing.
 //!
-//! Statements of a group of one image into a known series, beside begin and commit: pack, parents, image, shared texts
-//! (2), blob, metadata, counters (2), and for the audit event 2: eleven. A larger group has no more, up to 100 images.
+//! Statements of a group of one image into a known series, beside begin and commit: pack, parents, image, blob, metadata,
+//! counters (2), jobs, and 2 for the audit event: ten. A larger group has no more, up to 100 images of one collection; new
+//! parents, findings, reports and provenances that this process has not seen yet cost one more each.
 
 mod group;
 pub(crate) mod lookup;

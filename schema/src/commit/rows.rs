@@ -24,6 +24,10 @@ use crate::{Error, Reader, Result, Transaction, instant};
 /// Rows in one statement. More is slower, and SQLite has a limit of bound values.
 pub(super) const CHUNK: usize = 100;
 
+/// Kinds of shared texts.
+const REPORT: &str = "report";
+const SOURCE: &str = "source";
+
 /// Version of a stored reference to a blob.
 const REFERENCE: u8 = 1;
 
@@ -90,17 +94,17 @@ pub(super) async fn images(
         return Ok(counts);
     }
     let executor = tx.executor();
-    let reports = shared(fresh.iter().map(|p| p.record.deid_report.as_str()));
-    let rows = reports.iter().map(|(id, body)| deid_report::ActiveModel {
-        id: Set(*id),
-        body: Set((*body).to_owned()),
-    });
-    deid_report::Entity::insert_many(rows)
-        .on_conflict_do_nothing()
-        .exec_without_returning(&executor)
-        .await?;
-    let sources = shared(fresh.iter().map(|p| p.record.provenance.as_str()));
-    provenances(tx, sources).await?;
+    let reports = missing(tx, REPORT, fresh.iter().map(|p| p.record.deid_report.as_str()));
+    if !reports.is_empty() {
+        let row = |(id, body): (&i64, &&str)| deid_report::ActiveModel {
+            id: Set(*id),
+            body: Set((*body).to_owned()),
+        };
+        let insert = deid_report::Entity::insert_many(reports.iter().map(row)).on_conflict_do_nothing();
+        insert.exec_without_returning(&executor).await?;
+        tx.learn_texts(reports.into_keys());
+    }
+    provenances(tx, fresh.iter().map(|p| p.record.provenance.as_str())).await?;
     let rows = fresh.iter().map(|p| blob_row(p, pack)).collect::<Result<Vec<_>>>()?;
     blob::Entity::insert_many(rows)
         .exec_without_returning(&executor)
@@ -220,42 +224,59 @@ fn blob_row(p: &Placed<'_>, pack: &PackName) -> Result<blob::ActiveModel> {
 fn metadata_row(p: &Placed<'_>) -> Result<image_metadata::ActiveModel> {
     Ok(image_metadata::ActiveModel {
         image_id: Set(p.record.accessions.image.number()?),
-        deid_report_id: Set(shared_id(&p.record.deid_report)),
-        provenance_id: Set(shared_id(&p.record.provenance)),
+        deid_report_id: Set(shared_id(REPORT, &p.record.deid_report)),
+        provenance_id: Set(shared_id(SOURCE, &p.record.provenance)),
         attributes: Set(p.record.image.attributes.clone()),
         record: Set(p.record.metadata.clone()),
     })
 }
 
 /// Returns the id of a text that many rows share: 63 bits of its digest, so that no row must be read to know it.
-fn shared_id(text: &str) -> i64 {
+/// What kind of text it is goes in, so that a report and a provenance which read the same have two ids.
+fn shared_id(kind: &str, text: &str) -> i64 {
     let mut bytes = [0; 8];
-    for (to, from) in bytes.iter_mut().zip(Sha256::digest(text.as_bytes())) {
+    for (to, from) in bytes.iter_mut().zip(
+        Sha256::new()
+            .chain_update(kind)
+            .chain_update([0])
+            .chain_update(text)
+            .finalize(),
+    ) {
         *to = from;
     }
     i64::from_be_bytes(bytes) & i64::MAX
 }
 
-fn shared<'a>(texts: impl Iterator<Item = &'a str>) -> BTreeMap<i64, &'a str> {
+/// Returns the texts that may have no row yet.
+fn missing<'a>(tx: &Transaction, kind: &str, texts: impl Iterator<Item = &'a str>) -> BTreeMap<i64, &'a str> {
+    let remembered = tx.memory().texts.read();
     // neighbours are mostly equal, and comparing is cheaper than hashing
     let mut map = BTreeMap::new();
     let mut last = None;
     for text in texts {
         if last != Some(text) {
-            map.insert(shared_id(text), text);
+            let id = shared_id(kind, text);
+            if !remembered.contains(&id) {
+                map.insert(id, text);
+            }
             last = Some(text);
         }
     }
     map
 }
 
-async fn provenances(tx: &Transaction, sources: BTreeMap<i64, &str>) -> Result<()> {
-    let rows = sources.iter().map(|(id, body)| provenance::ActiveModel {
+async fn provenances(tx: &Transaction, texts: impl Iterator<Item = &str> + Send) -> Result<()> {
+    let sources = missing(tx, SOURCE, texts);
+    if sources.is_empty() {
+        return Ok(());
+    }
+    let row = |(id, body): (&i64, &&str)| provenance::ActiveModel {
         id: Set(*id),
         body: Set((*body).to_owned()),
-    });
-    let insert = provenance::Entity::insert_many(rows).on_conflict_do_nothing();
+    };
+    let insert = provenance::Entity::insert_many(sources.iter().map(row)).on_conflict_do_nothing();
     insert.exec_without_returning(&tx.executor()).await?;
+    tx.learn_texts(sources.into_keys());
     Ok(())
 }
 
@@ -300,7 +321,7 @@ pub(super) async fn quarantine(
     set: &mut (impl FnMut(usize, Fate) + Send),
 ) -> Result<()> {
     let now = instant::micros(chrono::Utc::now());
-    provenances(tx, shared(items.iter().map(|(_, item)| item.provenance.as_str()))).await?;
+    provenances(tx, items.iter().map(|(_, item)| item.provenance.as_str())).await?;
     let rows = items
         .iter()
         .map(|(_, item)| item_row(collection, pack, item))
@@ -348,7 +369,7 @@ fn item_row(collection: i64, pack: &PackName, item: &QuarantineRecord) -> Result
         pack: Set(pack.as_bytes().to_vec()),
         reference: Set(reference(&item.blob)?),
         bytes: Set(i64::try_from(item.blob.plain_len()).map_err(|_| Error::BadValue("an object is too large"))?),
-        provenance_id: Set(shared_id(&item.provenance)),
+        provenance_id: Set(shared_id(SOURCE, &item.provenance)),
         received_at: Set(instant::micros(item.received_at)),
         decided_at: Set(None),
         decided_by: Set(String::new()),

@@ -5,7 +5,7 @@
 //!
 //! Order, stable for unchanged data: studies by date, newest first, then by UID; series of a study by series number, then
 //! UID; instances of a study or series the same way, by instance number. Series and instances without a study in the path
-//! come as they arrived. Where two collections in sight hold a study, the lower accession's is the one that is found.
+//! come as they arrived, instances series by series where the question says anything about study or series. Where two collections in sight hold a study, the lower accession's is the one that is found.
 
 pub(crate) mod fold;
 mod matching;
@@ -51,6 +51,9 @@ pub struct Page {
 /// The most that [`count`] counts.
 pub const COUNTED: u64 = 100_000;
 
+/// An offset from which on it pays to find once what is asked for each row otherwise.
+const FAR: u64 = 1_000;
+
 #[derive(FromQueryResult)]
 struct Id {
     id: i64,
@@ -65,7 +68,7 @@ struct Id {
 pub async fn find(db: &impl Reader, query: &Query, visibility: &Visibility) -> Result<Page> {
     let sight = Sight::new(visibility);
     let mut sql = Sql::new(db.kind(), "SELECT ");
-    from_where(&mut sql, query, &sight)?;
+    from_where(&mut sql, query, &sight, query.offset > FAR)?;
     order(&mut sql, query);
     let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     sql.push(" LIMIT ")
@@ -91,7 +94,7 @@ pub async fn find(db: &impl Reader, query: &Query, visibility: &Visibility) -> R
 pub async fn count(db: &impl Reader, query: &Query, visibility: &Visibility) -> Result<u64> {
     let sight = Sight::new(visibility);
     let mut sql = Sql::new(db.kind(), "SELECT COUNT(*) FROM (SELECT ");
-    from_where(&mut sql, query, &sight)?;
+    from_where(&mut sql, query, &sight, true)?;
     sql.push(" LIMIT ")
         .bind(i64::try_from(COUNTED).unwrap_or(i64::MAX))
         .push(") counted");
@@ -107,7 +110,8 @@ fn speaks_of(query: &Query, level: Level) -> bool {
         .any(|(key, rule)| key.level() == level && !matching::is_universal(rule))
 }
 
-fn from_where(sql: &mut Sql, query: &Query, sight: &Sight<'_>) -> Result<()> {
+/// Writes from the columns on to the last condition. `far`: many rows are walked over before the first that is wanted.
+fn from_where(sql: &mut Sql, query: &Query, sight: &Sight<'_>, far: bool) -> Result<()> {
     match query.level {
         Level::Patient => {
             sql.push("n.id FROM individual n WHERE EXISTS (SELECT 1 FROM study s WHERE s.individual_id = n.id AND ");
@@ -136,7 +140,10 @@ fn from_where(sql: &mut Sql, query: &Query, sight: &Sight<'_>) -> Result<()> {
             // nothing to join for: images are walked in order, or found by their own index
             sql.push("i.id FROM image i WHERE ");
             sight.image(sql, "i");
-            if !sight.is_narrow() {
+            if far && !sight.is_narrow() {
+                sql.push(" AND ");
+                sight.not_second(sql, "i.study_id");
+            } else if !sight.is_narrow() {
                 sql.push(" AND EXISTS (SELECT 1 FROM study s WHERE s.id = i.study_id AND ");
                 sight.first_of_its_uid(sql, "s");
                 sql.push(")");
@@ -165,6 +172,8 @@ fn order(sql: &mut Sql, query: &Query) {
             "r.series_number IS NULL, r.series_number, r.series_instance_uid, \
              i.instance_number IS NULL, i.instance_number, i.sop_instance_uid, i.id"
         }
+        // not by image first: a planner would walk all images in that order rather than sort those of a few series
+        Level::Instance if speaks_of(query, Level::Study) || speaks_of(query, Level::Series) => "r.id, i.id",
         Level::Instance => "i.id",
     });
 }

@@ -159,4 +159,13 @@ impl<'a> Sight<'a> {
         self.counted(sql, "d");
         sql.push(")");
     }
+
+    /// The same for an image, where many are walked over: the studies that come second are found once, not asked for each.
+    pub(crate) fn not_second(&self, sql: &mut Sql, column: &str) {
+        sql.push(column)
+            .push(" NOT IN (SELECT s.id FROM study d JOIN study s ON ");
+        sql.push("s.study_instance_uid = d.study_instance_uid AND s.id > d.id WHERE ");
+        self.counted(sql, "d");
+        sql.push(")");
+    }
 }

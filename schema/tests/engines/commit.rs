@@ -26,6 +26,7 @@ on_both!(
     quarantined_objects_are_kept_once_and_decided_once,
     an_erased_individual_blocks_and_leaves_no_text,
     concurrent_groups_add_up,
+    texts_that_read_alike_are_kept_apart,
     records_read_back_as_they_were_written,
 );
 
@@ -339,6 +340,33 @@ async fn concurrent_groups_add_up(mut world: World) {
         .await
         .unwrap();
     assert_eq!((audit.events, audit.broken), (9, vec![]));
+}
+
+async fn texts_that_read_alike_are_kept_apart(mut world: World) {
+    let c = world.collection(1).await;
+    // a transaction that is dropped must not be remembered
+    let mut first = world.image(&c, [1, 1, 1, 1], ImageState::Released).await;
+    (first.deid_report, first.provenance) = ("{}".to_owned(), "{}".to_owned());
+    let durable = world.durable().await;
+    let tx = world.db.begin_ingest().await.unwrap();
+    commit::group(&tx, &durable, &[image(first.clone())], &[], &[])
+        .await
+        .unwrap();
+    drop(tx);
+    let mut second = world.image(&c, [1, 1, 1, 2], ImageState::Released).await;
+    (second.deid_report, second.provenance) = ("{}".to_owned(), "{\"b\":1}".to_owned());
+    for record in [first, second] {
+        let id: i64 = record
+            .accessions
+            .image
+            .as_str()
+            .trim_start_matches("IM")
+            .parse()
+            .unwrap();
+        let texts = (record.deid_report.clone(), record.provenance.clone());
+        world.commit(vec![image(record)]).await;
+        assert_eq!(retrieve::report_of(&world.db, id).await.unwrap(), Some(texts));
+    }
 }
 
 async fn records_read_back_as_they_were_written(mut world: World) {

@@ -4,12 +4,17 @@ use std::time::Instant;
 
 use isocenter_model::query::{Key, Query, Rule};
 use isocenter_model::{Level, StudyInstanceUid};
+use isocenter_schema::audit::AuditEvent;
+use isocenter_schema::commit::{self, NewJob};
 use isocenter_schema::synthetic::{Spec, fill};
-use isocenter_schema::{search, stats};
+use isocenter_schema::{ImageState, search, stats};
 
 use crate::world::{World, everything, public};
 
-on_both!(a_synthetic_archive_has_its_size_and_right_counters);
+on_both!(
+    a_synthetic_archive_has_its_size_and_right_counters,
+    groups_of_one_cost_little
+);
 
 async fn a_synthetic_archive_has_its_size_and_right_counters(mut world: World) {
     let images = std::env::var("ISOCENTER_TEST_IMAGES")
@@ -105,4 +110,37 @@ async fn a_synthetic_archive_has_its_size_and_right_counters(mut world: World) {
         stats::totals(&world.db, &sees).await.unwrap();
         println!("{who:8} totals {:9.3} ms", begin.elapsed().as_secs_f64() * 1e3);
     }
+}
+
+async fn groups_of_one_cost_little(mut world: World) {
+    let groups = std::env::var("ISOCENTER_TEST_GROUPS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(20_u64);
+    let c = world.collection(1).await;
+    let mut ready = Vec::new();
+    for n in 0..groups {
+        let record = world.image(&c, [1, 1, 1, n], ImageState::Released).await;
+        ready.push((world.durable().await, [crate::world::image(record)]));
+    }
+    let event = AuditEvent {
+        actor: "test".to_owned(),
+        action: "ingest".to_owned(),
+        subject: "OBIA0001".to_owned(),
+        detail: serde_json::json!({"stored": 1}),
+    };
+    let begin = Instant::now();
+    for (durable, records) in &ready {
+        let tx = world.db.begin_ingest().await.unwrap();
+        let job = NewJob::new("hash", "hash", serde_json::json!({"image": 1}));
+        commit::group(&tx, durable, records, &[job], std::slice::from_ref(&event))
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    }
+    println!(
+        "a group of one image: {:.3} ms",
+        begin.elapsed().as_secs_f64() * 1e3 / groups as f64
+    );
+    assert_eq!(stats::totals(&world.db, &public()).await.unwrap().images, groups);
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use isocenter_model::rights::{Access, Principal, Role};
+use isocenter_model::{Classify, Fault};
 use isocenter_schema::audit::{self, AuditEvent};
 use isocenter_schema::codes::{self, Code};
+use isocenter_schema::database::Connections;
 use isocenter_schema::jobs::{self, NewJob};
 use isocenter_schema::record::{Record, RouteRecord};
 use isocenter_schema::tokens::{self, NewToken, TokenKind, secret_hash};
@@ -423,8 +425,20 @@ async fn a_database_says_what_is_missing(mut world: World) {
     let off = (world.db.now().await.unwrap() - chrono::Utc::now()).num_seconds().abs();
     assert!(off < 5, "{off}");
     let raw = sea_orm::Database::connect(&world.url).await.unwrap();
+    let newer = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_newer', 0)";
+    raw.execute_unprepared(newer).await.unwrap();
+    assert!(matches!(world.db.check_version().await, Err(Error::Version(_))));
+    assert!(matches!(world.db.migrate().await, Err(Error::Version(_))));
     raw.execute_unprepared("DELETE FROM seaql_migrations").await.unwrap();
     assert!(matches!(world.db.check_version().await, Err(Error::Version(_))));
+    let short = Connections {
+        read: 1,
+        wait: Duration::from_millis(300),
+    };
+    let nobody = Database::open_with("postgres://127.0.0.1:1/nobody", short)
+        .await
+        .unwrap_err();
+    assert_eq!(nobody.fault(), Fault::Unavailable, "{nobody}");
     assert!(matches!(Database::open("mysql://x").await, Err(Error::BadValue(_))));
     assert!(matches!(
         Database::open("sqlite::memory:").await,
