@@ -146,7 +146,7 @@ pub async fn frame(archive: &Archive, image: &ImageEntry, map: &FrameMap, number
 /// Returns a frame as native little endian samples, numbered from 1.
 ///
 /// # Errors
-/// 404 past the last frame, 500 where the stored frame does not decode.
+/// 404 past the last frame, 406 where the stored frame does not decode.
 pub async fn native_frame(
     archive: &Archive,
     image: &ImageEntry,
@@ -157,7 +157,11 @@ pub async fn native_frame(
     let facts = map.facts().ok_or_else(HttpError::not_found)?.clone();
     let syntax = image.transfer_syntax_uid.clone();
     let native = compute(archive, move || isocenter_imaging::to_native(&facts, &syntax, &bytes)).await?;
-    native.map(Bytes::from).map_err(|error| HttpError::internal(&error))
+    native.map(Bytes::from).map_err(|error| {
+        // What was stored may be a code stream that nobody here reads; as stored it can still be had.
+        tracing::debug!(%error, image = %image.accession, "a frame does not decode");
+        HttpError::not_acceptable("this frame cannot be decoded here; ask for it as stored, transfer-syntax=*")
+    })
 }
 
 /// Writes the value of native pixel data, little endian: all frames.
@@ -216,7 +220,7 @@ pub async fn rewritten(archive: &Archive, image: &ImageEntry, out: &mut Outgoing
     out.write(file_meta(image, &explicit)).await?;
     if image.transfer_syntax_uid.is_deflated() {
         // Deflated, it is Explicit VR Little Endian already.
-        return Ok(out.write(inflated(archive, image).await?).await?);
+        return out.write(inflated(archive, image).await?).await;
     }
     let opened = open(archive, image).await?;
     let written = part10::write_header(&opened.header, &explicit).map_err(|error| HttpError::internal(&error))?;
@@ -284,13 +288,15 @@ async fn inflated(archive: &Archive, image: &ImageEntry) -> Result<Bytes, HttpEr
 /// Writes an object with its frames decoded, in Explicit VR Little Endian; one frame in memory at a time.
 ///
 /// # Errors
-/// 500 where the stored object or a frame does not decode.
+/// 500 where the stored object does not parse, 406 where a frame does not decode.
 pub async fn decompressed(archive: &Archive, image: &ImageEntry, out: &mut Outgoing) -> Result<(), Stop> {
     let explicit = explicit()?;
     let map = frame_map(image)?;
     let facts = map.facts().ok_or_else(HttpError::not_found)?;
     let frame_len = (facts.pixels() * u64::from(facts.samples_per_pixel) * u64::from(facts.bits_allocated)).div_ceil(8);
     let length = frame_len * u64::from(map.frame_count());
+    // Before anything is written: what does not decode at all is an honest 406.
+    let first = native_frame(archive, image, &map, 1).await?;
     let Opened { mut header, .. } = open(archive, image).await?;
     if facts.samples_per_pixel == 3 && facts.bits_allocated == 8 {
         // The codecs undo their colour transformations, PS3.5 8.2.
@@ -310,8 +316,12 @@ pub async fn decompressed(archive: &Archive, image: &ImageEntry, out: &mut Outgo
     out.write(file_meta(image, &explicit)).await?;
     out.write(written.before.into()).await?;
     out.write(head.into()).await?;
+    let mut first = Some(first);
     for number in 1..=map.frame_count() {
-        let frame = native_frame(archive, image, &map, number).await?;
+        let frame = match first.take() {
+            Some(frame) => frame,
+            None => native_frame(archive, image, &map, number).await?,
+        };
         if frame.len() as u64 != frame_len {
             return Err(HttpError::internal(&"a decoded frame has another size than its header says").into());
         }

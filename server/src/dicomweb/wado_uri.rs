@@ -89,8 +89,10 @@ pub async fn retrieve(mut asked: Asked, archive: web::Data<Archive>) -> Result<H
     if frame.is_some_and(|frame| frame > frames) {
         return Err(HttpError::not_found());
     }
-    let mut wish = Wish::default();
-    wish.quality = parameters.number::<u8>("imageQuality", |n| (1..=100).contains(n))?;
+    let mut wish = Wish {
+        quality: parameters.number::<u8>("imageQuality", |n| (1..=100).contains(n))?,
+        ..Wish::default()
+    };
     let side = |n: &u32| (1..=rendered::MAX_SIDE).contains(n);
     let (rows, columns) = (
         parameters.number::<u32>("rows", side)?,
