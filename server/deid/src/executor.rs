@@ -30,7 +30,7 @@ use crate::profile::{PrivateRule, Profile};
 use crate::pseudonym::{Pseudonyms, trim};
 use crate::report::{Action, Path, Report};
 use crate::script::{Base, Decision, Script, Step};
-use crate::value;
+use crate::value::{self, Repertoire};
 use crate::{beyond, date, marks, private};
 
 /// What is known of an object's pixels without decoding them.
@@ -133,8 +133,8 @@ pub(crate) struct Level {
     pub(crate) private: bool,
     /// Inside a sequence that names somebody: every value becomes a dummy.
     pub(crate) scrub: bool,
-    /// A character set beyond ASCII is declared here or above.
-    pub(crate) declared: bool,
+    /// What the text is written in, as declared here or above.
+    pub(crate) declared: Repertoire,
     /// The pseudonym of the patient of this item or above.
     pub(crate) patient: Option<String>,
 }
@@ -154,7 +154,9 @@ pub(crate) struct Executor<'a> {
 impl Executor<'_> {
     fn data_set(&mut self, data_set: &InMemDicomObject, above: &Level) -> Vec<InMemElement> {
         let mut level = above.clone();
-        level.declared |= declares_character_set(data_set);
+        if let Some(element) = data_set.get(tags::SPECIFIC_CHARACTER_SET) {
+            level.declared = Repertoire::of(&element.value().to_str().unwrap_or_default());
+        }
         match top_level(data_set, tags::PATIENT_ID) {
             id if id.is_empty() => {}
             id => level.patient = Some(self.pseudonyms.patient_id(&self.issuer, &id)),
@@ -411,13 +413,4 @@ fn names_somebody(tag: Tag) -> bool {
 
 fn sequence_element(tag: Tag, items: Vec<InMemDicomObject>) -> InMemElement {
     DataElement::new(tag, VR::SQ, DataSetSequence::new(items, Length::UNDEFINED))
-}
-
-/// Returns whether a data set declares a character set other than the default repertoire.
-fn declares_character_set(data_set: &InMemDicomObject) -> bool {
-    let declared = top_level(data_set, tags::SPECIFIC_CHARACTER_SET);
-    declared
-        .split('\\')
-        .map(str::trim)
-        .any(|term| !matches!(term, "" | "ISO_IR 6" | "ISO_IR_6" | "ISO 2022 IR 6"))
 }

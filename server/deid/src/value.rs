@@ -87,24 +87,71 @@ pub(crate) fn texts(value: &PrimitiveValue, vr: VR) -> Option<Vec<Cow<'_, str>>>
     }
 }
 
+/// What a data set declares its text to be written in, (0008,0005).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Repertoire {
+    /// ASCII, or nothing.
+    #[default]
+    Default,
+    /// One byte a character, or UTF-8.
+    Western,
+    /// Several bytes a character: Chinese, Japanese, Korean.
+    Eastern,
+}
+
+impl Repertoire {
+    /// Understands the values of (0008,0005).
+    pub(crate) fn of(declared: &str) -> Self {
+        let terms = declared.split('\\').map(|term| term.trim_matches([' ', '\0']));
+        terms.fold(Self::Default, |sofar, term| {
+            let number = term.rsplit([' ', '_']).next().unwrap_or_default();
+            match number {
+                "" | "6" => sofar,
+                "13" | "58" | "87" | "149" | "159" => Self::Eastern,
+                _ if term.starts_with("GB") => Self::Eastern,
+                _ if sofar == Self::Eastern => sofar,
+                _ => Self::Western,
+            }
+        })
+    }
+}
+
 /// Returns whether text was decoded as it was meant: no control characters, no replacement character, no octal escape that
-/// the decoder puts for a byte it did not understand, and nothing beyond ASCII where no character set was declared.
-pub(crate) fn is_decoded(text: &str, vr: VR, declared: bool) -> bool {
+/// the library's decoder puts for a byte it did not understand, nothing beyond ASCII where no character set was declared,
+/// and not the look of bytes that were read one by one because they did not decode as declared: characters of the upper
+/// half of Latin-1 where a text of the East was declared, or more of them in a row than a word of Europe has.
+pub(crate) fn is_decoded(text: &str, vr: VR, declared: Repertoire) -> bool {
     let text = text.trim_end_matches('\0');
     let single = matches!(vr, VR::ST | VR::LT | VR::UT | VR::UR);
+    if !single && text.contains('\\') || has_escape(text) {
+        return false;
+    }
     if text.is_ascii() {
-        let controls = text
+        return !text
             .bytes()
             .any(|b| b.is_ascii_control() && !matches!(b, b'\t' | b'\n' | b'\r' | 0x0C));
-        return !controls && (single || !text.contains('\\')) && !has_escape(text);
     }
-    let unicode = declared
-        && !matches!(
-            vr,
-            VR::AE | VR::AS | VR::CS | VR::DA | VR::DS | VR::DT | VR::IS | VR::TM | VR::UI | VR::UR
-        );
-    let strange = |c: char| (c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\x0C')) || c == '\u{FFFD}';
-    unicode && !text.chars().any(strange) && (single || !text.contains('\\')) && !has_escape(text)
+    let of_default_repertoire = matches!(
+        vr,
+        VR::AE | VR::AS | VR::CS | VR::DA | VR::DS | VR::DT | VR::IS | VR::TM | VR::UI | VR::UR
+    );
+    if of_default_repertoire || declared == Repertoire::Default {
+        return false;
+    }
+    let mut in_a_row = 0;
+    for c in text.chars() {
+        let control = c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\x0C');
+        let latin1 = matches!(c, '\u{A0}'..='\u{FF}');
+        in_a_row = if latin1 { in_a_row + 1 } else { 0 };
+        let unlikely = match declared {
+            Repertoire::Eastern => latin1 && !matches!(c, '°' | '±' | '×' | '÷' | '·'),
+            _ => in_a_row >= 4,
+        };
+        if control || unlikely || c == '\u{FFFD}' {
+            return false;
+        }
+    }
+    true
 }
 
 fn has_escape(text: &str) -> bool {
@@ -169,17 +216,44 @@ mod tests {
 
     #[test]
     fn text_that_did_not_decode_is_told() {
+        use Repertoire::{Default, Eastern, Western};
         for bad in ["a\u{FFFD}b", "\\303\\251", "\x1b$B", "a\0b", "x\u{85}"] {
-            assert!(!is_decoded(bad, VR::LT, true), "{bad:?}");
+            assert!(!is_decoded(bad, VR::LT, Western), "{bad:?}");
         }
-        assert!(is_decoded("T\u{EA}te", VR::LO, true));
-        assert!(!is_decoded("T\u{EA}te", VR::LO, false), "no character set declared");
+        assert!(is_decoded("T\u{EA}te größer", VR::LO, Western));
+        assert!(!is_decoded("T\u{EA}te", VR::LO, Default), "no character set declared");
         assert!(
-            !is_decoded("T\u{EA}te", VR::CS, true),
+            !is_decoded("T\u{EA}te", VR::CS, Western),
             "CS is of the default repertoire"
         );
-        assert!(is_decoded("a\\b", VR::LT, false) && !is_decoded("a\\b", VR::LO, false));
-        assert!(is_decoded("padded \0", VR::LO, false));
+        assert!(!is_decoded("ÕÅÈý", VR::LO, Western) && !is_decoded("ÕÅ", VR::LO, Eastern));
+        assert!(is_decoded("胸部 45°", VR::LO, Eastern) && is_decoded("胸部", VR::LO, Western));
+        assert!(is_decoded("a\\b", VR::LT, Default) && !is_decoded("a\\b", VR::LO, Default));
+        assert!(is_decoded("padded \0", VR::LO, Default));
+    }
+
+    #[test]
+    fn declared_character_sets_are_told_apart() {
+        use Repertoire::{Default, Eastern, Western};
+        for (declared, repertoire) in [
+            ("", Default),
+            ("ISO_IR 6", Default),
+            ("ISO 2022 IR 6", Default),
+            ("ISO_IR 100", Western),
+            ("ISO_IR_100", Western),
+            ("ISO 2022 IR 100", Western),
+            ("ISO_IR 192", Western),
+            ("GB18030", Eastern),
+            ("GBK", Eastern),
+            ("\\ISO 2022 IR 87", Eastern),
+            ("ISO 2022 IR 13\\ISO 2022 IR 87", Eastern),
+            ("\\ISO 2022 IR 149", Eastern),
+            ("\\ISO 2022 IR 58", Eastern),
+            ("ISO_IR 13", Eastern),
+            ("ISO_IR 138", Western),
+        ] {
+            assert_eq!(Repertoire::of(declared), repertoire, "{declared}");
+        }
     }
 
     #[test]
