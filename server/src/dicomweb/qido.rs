@@ -29,7 +29,7 @@ pub const DEFAULT_ROWS: u64 = 1000;
 /// The most that a client may ask for at once. A client that pages takes a short page for the last, so this is generous.
 pub const MAX_ROWS: u64 = 50_000;
 
-/// Sent with fuzzy answers whose algorithm the conformance statement describes, and never otherwise.
+/// Sent where a client asks for one of the two (8.3.4): they change nothing here.
 const IGNORED: &str = "The emptyvaluematching and multiplevaluematching parameters are not supported.";
 
 /// A search as the client asked for it.

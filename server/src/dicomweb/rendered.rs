@@ -303,13 +303,12 @@ pub async fn draw(
     let bytes = object::frame(archive, image, &map, frame).await?;
     let (syntax, options) = (image.transfer_syntax_uid.clone(), wish.options(&facts, picture));
     let drawn = object::compute(archive, move || {
-        let decoded = isocenter_imaging::decode_frame(&facts, &syntax, &bytes)?;
-        isocenter_imaging::render(&decoded, &facts, &options)
+        isocenter_imaging::decode_frame(&facts, &syntax, &bytes)
+            .and_then(|decoded| isocenter_imaging::render(&decoded, &facts, &options))
     });
     match drawn.await? {
         Ok(drawn) => Ok(Some(drawn)),
         Err(error) => {
-            let _: &isocenter_imaging::Error = &error;
             tracing::debug!(%error, image = %image.accession, "not drawn");
             Ok(None)
         }
