@@ -87,7 +87,8 @@ pub(crate) fn matching(sql: &mut Sql, query: &Query, sight: &Sight<'_>) -> Resul
             KeyKind::PersonName if query.fuzzy => fuzzy(sql, column, rule)?,
             KeyKind::PersonName => person(sql, column, rule)?,
             KeyKind::Codes => {
-                sql.push("EXISTS (SELECT 1 FROM series m WHERE m.study_id = s.id AND ");
+                // a set, not a question for each study: so the search may begin with it
+                sql.push("s.id IN (SELECT m.study_id FROM series m WHERE ");
                 text(sql, column, rule)?;
                 sql.push(" AND ");
                 sight.counted(sql, "m");

@@ -9,6 +9,8 @@
 
 pub(crate) mod fold;
 mod matching;
+#[cfg(test)]
+mod plans;
 mod rows;
 pub(crate) mod visible;
 
