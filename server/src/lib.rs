@@ -1,1 +1,22 @@
-//! stub
+//! Isocenter, an open biomedical imaging archive in one program.
+//!
+//! This package wires the others together and owns everything that speaks HTTP. A person who knows DICOM finds STOW-RS
+//! in [`dicomweb`], the pages in [`portal`], who may do what in [`auth`], and the commands in [`cli`]; the way an
+//! instance takes into the archive is `isocenter-ingest`, and DIMSE is `isocenter-gateway`.
+
+pub mod archive;
+pub mod auth;
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod dicomweb;
+pub mod dimse;
+pub mod health;
+pub mod http_error;
+pub mod jobs;
+pub mod links;
+pub mod metrics;
+pub mod portal;
+pub mod serve;
+pub mod similar;
+pub mod tls;

@@ -1,0 +1,222 @@
+//! The sink that every door hands its fragments to, and the walk of one instance behind it.
+//!
+//! ```text
+//! begin -> write ... write -> finish:  stage -> (CPU permit) prepare -> commit group -> Outcome
+//! ```
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use isocenter_model::arrival::{Form, Refusal, SentUids, Source};
+use isocenter_model::{AeTitle, Arrival, Clock, Fault, InstanceSink, InstanceWriter, Outcome, Route};
+use isocenter_schema::Database;
+use isocenter_storage::{ArchiveWriter, QuarantineWriter, Storage};
+use tokio::sync::Semaphore;
+
+use crate::committer::{Committer, Ticket};
+use crate::destination::{Destination, Destinations};
+use crate::prepare::{Refused, prepare};
+use crate::stage::{Budget, Stage};
+use crate::{Error, Settings};
+
+/// The one way in.
+pub struct Pipeline {
+    storage: Storage,
+    destinations: Destinations,
+    budget: Budget,
+    cpu: Arc<Semaphore>,
+    committer: Committer,
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+}
+
+impl Pipeline {
+    /// Starts the committer and returns the sink.
+    ///
+    /// The writers are the only handles that can put bytes into the archive and quarantine areas; they live here from now on.
+    pub fn start(
+        db: Database,
+        storage: Storage,
+        archive: ArchiveWriter,
+        quarantine: QuarantineWriter,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+    ) -> Arc<Self> {
+        let committer = Committer::start(db.clone(), storage.clone(), archive, quarantine, &settings);
+        Arc::new(Self {
+            destinations: Destinations::new(db, storage.clone()),
+            budget: Budget::new(settings.bytes_in_memory),
+            cpu: Arc::new(Semaphore::new(settings.cpu_permits)),
+            storage,
+            committer,
+            clock,
+            settings,
+        })
+    }
+
+    /// Waits until everything that was handed to the committer is durable or refused, and ends it.
+    pub async fn close(&self) {
+        self.committer.close().await;
+    }
+
+    async fn receive(&self, arrival: Arrival, destination: Arc<Destination>, stage: Stage) -> Outcome {
+        let received_at = self.clock.now();
+        let staged = match stage.finish() {
+            Ok(staged) => staged,
+            Err(refusal) => return refused(SentUids::default(), refusal, "the object could not be staged"),
+        };
+        let Ok(permit) = Arc::clone(&self.cpu).acquire_owned().await else {
+            return refused(SentUids::default(), Refusal::OutOfResources, "the archive is stopping");
+        };
+        let provenance = provenance(&arrival.source);
+        let on_cpu = {
+            let destination = Arc::clone(&destination);
+            tokio::task::spawn_blocking(move || {
+                let prepared = prepare(&arrival, &destination, staged);
+                drop(permit);
+                prepared
+            })
+        };
+        match on_cpu.await {
+            Ok(Ok(prepared)) => {
+                let ticket = Ticket {
+                    destination,
+                    prepared,
+                    provenance,
+                    received_at,
+                };
+                self.committer.commit(ticket).await
+            }
+            Ok(Err(refusal)) => {
+                let Refused { sent, refusal, detail } = *refusal;
+                tracing::info!(?refusal, detail, "instance refused");
+                Outcome::Refused { sent, refusal, detail }
+            }
+            // A library panicked on a stranger's bytes: the object is at fault, the process goes on.
+            Err(_) => refused(SentUids::default(), Refusal::Unreadable, "reading the object failed"),
+        }
+    }
+}
+
+fn refused(sent: SentUids, refusal: Refusal, detail: &str) -> Outcome {
+    Outcome::Refused {
+        sent,
+        refusal,
+        detail: detail.to_owned(),
+    }
+}
+
+/// Returns where an instance came from as JSON. For the operator and the audit; never shown to the public.
+fn provenance(source: &Source) -> String {
+    match source {
+        Source::Dimse {
+            calling_ae_title,
+            called_ae_title,
+            peer,
+        } => serde_json::json!({
+            "door": "dimse",
+            "calling_ae_title": calling_ae_title.as_str(),
+            "called_ae_title": called_ae_title.as_str(),
+            "peer": peer.to_string(),
+        }),
+        Source::Stow { token } => serde_json::json!({"door": "stow", "token": token}),
+        Source::Import => serde_json::json!({"door": "import"}),
+    }
+    .to_string()
+}
+
+fn refusal_of(error: &Error) -> Refusal {
+    use isocenter_model::Classify as _;
+    tracing::error!(error = %error, "instance refused");
+    match error.fault() {
+        Fault::Unavailable => Refusal::OutOfResources,
+        Fault::Forbidden | Fault::NotFound => Refusal::NotAuthorised,
+        _ => Refusal::Internal,
+    }
+}
+
+struct Writer {
+    pipeline: Arc<Pipeline>,
+    arrival: Arrival,
+    destination: Arc<Destination>,
+    stage: Stage,
+    /// The first refusal of a write; what follows is read away.
+    refused: Option<Refusal>,
+}
+
+#[async_trait]
+impl InstanceWriter for Writer {
+    async fn write(&mut self, fragment: Bytes) -> Result<(), Refusal> {
+        if let Some(refusal) = self.refused {
+            return Err(refusal);
+        }
+        self.stage
+            .write(&fragment)
+            .await
+            .inspect_err(|refusal| self.refused = Some(*refusal))
+    }
+
+    async fn finish(self: Box<Self>) -> Outcome {
+        if let Some(refusal) = self.refused {
+            let sent = match &self.arrival.form {
+                Form::Part10 => SentUids::default(),
+                Form::DataSet {
+                    affected_sop_class_uid,
+                    affected_sop_instance_uid,
+                    ..
+                } => SentUids {
+                    sop_class_uid: Some(affected_sop_class_uid.clone()),
+                    sop_instance_uid: Some(affected_sop_instance_uid.clone()),
+                },
+            };
+            return refused(sent, refusal, "larger than the limit, or no space to stage it");
+        }
+        let Self {
+            pipeline,
+            arrival,
+            destination,
+            stage,
+            ..
+        } = *self;
+        pipeline.receive(arrival, destination, stage).await
+    }
+}
+
+/// The sink itself: a handle on the pipeline that its writers keep alive.
+#[derive(Clone)]
+pub struct Sink(pub Arc<Pipeline>);
+
+#[async_trait]
+impl InstanceSink for Sink {
+    async fn route(&self, called: &AeTitle, _calling: &AeTitle, _peer: IpAddr) -> Result<Option<Route>, Refusal> {
+        self.0
+            .destinations
+            .route(called)
+            .await
+            .map_err(|error| refusal_of(&error))
+    }
+
+    async fn begin(&self, arrival: Arrival) -> Result<Box<dyn InstanceWriter>, Refusal> {
+        let found = self.0.destinations.find(&arrival.route.collection).await;
+        let destination = found
+            .map_err(|error| refusal_of(&error))?
+            .ok_or(Refusal::NotAuthorised)?;
+        let pipeline = Arc::clone(&self.0);
+        let limit = pipeline.settings.max_object_size;
+        let stage = Stage::new(
+            pipeline.storage.clone(),
+            pipeline.budget.clone(),
+            limit,
+            arrival.size_hint,
+        );
+        Ok(Box::new(Writer {
+            pipeline,
+            arrival,
+            destination,
+            stage,
+            refused: None,
+        }))
+    }
+}

@@ -1,0 +1,138 @@
+//! Is the object whole, and does its header say who and what it is?
+
+use dicom_core::dictionary::UidDictionary;
+use dicom_dictionary_std::{StandardSopClassDictionary, tags};
+use dicom_object::InMemDicomObject;
+use isocenter_imaging::PixelFacts;
+use isocenter_model::arrival::Form;
+use isocenter_model::part10::{Layout, Part10Form};
+
+use super::{Finding, Severity};
+use crate::attributes::text;
+
+/// What the collection lets pass.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Allowance {
+    /// Unknown and private SOP classes may be released: a `none` collection, or one that allows the class.
+    pub(crate) unknown_sop_classes: bool,
+}
+
+/// Returns what is to be said of one object by itself, before de-identification.
+pub(crate) fn check(
+    header: &InMemDicomObject,
+    layout: &Layout,
+    pixels: Option<&PixelFacts>,
+    arrived: &Form,
+    allow: Allowance,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if *arrived == Form::Part10 {
+        form(layout, &mut findings);
+    }
+    encoding(layout, &mut findings);
+    identifiers(header, layout, allow, &mut findings);
+    pixel_length(layout, pixels, &mut findings);
+    plausible(header, &mut findings);
+    findings
+}
+
+fn form(layout: &Layout, findings: &mut Vec<Finding>) {
+    match layout.form {
+        Part10Form::NoPreamble => findings.push(Finding::new("Q104", Severity::Warn, "no preamble")),
+        Part10Form::NoMeta => findings.push(Finding::new(
+            "Q104",
+            Severity::Warn,
+            "no file meta; transfer syntax sniffed",
+        )),
+        _ => {}
+    }
+}
+
+fn encoding(layout: &Layout, findings: &mut Vec<Finding>) {
+    if layout.mislabelled {
+        findings.push(Finding::new(
+            "Q106",
+            Severity::Hold,
+            "data set is not written in its transfer syntax",
+        ));
+    }
+    if layout.trailing_bytes > 0 {
+        let detail = format!("{} bytes after the last element", layout.trailing_bytes);
+        findings.push(Finding::new("Q102", Severity::Block, detail));
+    }
+}
+
+fn identifiers(header: &InMemDicomObject, layout: &Layout, allow: Allowance, findings: &mut Vec<Finding>) {
+    if text(header, tags::PATIENT_ID).trim().is_empty() {
+        findings.push(Finding::new(
+            "Q201",
+            Severity::Block,
+            "(0010,0020) PatientID missing or empty",
+        ));
+    }
+    if text(header, tags::MODALITY).is_empty() {
+        findings.push(Finding::new(
+            "Q404",
+            Severity::Block,
+            "(0008,0060) Modality missing or empty, Type 1",
+        ));
+    }
+    let sop_class = text(header, tags::SOP_CLASS_UID);
+    if StandardSopClassDictionary.by_uid(&sop_class).is_none() && !allow.unknown_sop_classes {
+        findings.push(Finding::new(
+            "Q107",
+            Severity::Hold,
+            "(0008,0016) unknown or private SOP class",
+        ));
+    }
+    let declared = |uid: &Option<String>| {
+        uid.as_deref()
+            .map(|u| u.trim_matches([' ', '\0']).to_owned())
+            .unwrap_or_default()
+    };
+    let meta_instance = declared(&layout.meta.media_storage_sop_instance_uid);
+    if !meta_instance.is_empty() && meta_instance != text(header, tags::SOP_INSTANCE_UID) {
+        findings.push(Finding::new(
+            "Q105",
+            Severity::Block,
+            "(0002,0003) and (0008,0018) name two instances",
+        ));
+    }
+    let meta_class = declared(&layout.meta.media_storage_sop_class_uid);
+    if !meta_class.is_empty() && meta_class != sop_class {
+        findings.push(Finding::new(
+            "Q105",
+            Severity::Block,
+            "(0002,0002) and (0008,0016) name two SOP classes",
+        ));
+    }
+}
+
+fn pixel_length(layout: &Layout, pixels: Option<&PixelFacts>, findings: &mut Vec<Finding>) {
+    match (pixels, &layout.pixel_data) {
+        (Some(facts), Some(_)) => {
+            if let Err(mismatch) = isocenter_imaging::check_lengths(facts, layout) {
+                findings.push(Finding::new("Q102", Severity::Block, mismatch.to_string()));
+            }
+        }
+        (None, Some(_)) => {
+            findings.push(Finding::new(
+                "Q102",
+                Severity::Block,
+                "pixel data without rows, columns or bits allocated",
+            ));
+        }
+        _ => {}
+    }
+}
+
+fn plausible(header: &InMemDicomObject, findings: &mut Vec<Finding>) {
+    if text(header, tags::BURNED_IN_ANNOTATION).eq_ignore_ascii_case("YES") {
+        // Asked of `none` collections too: an object that says so itself contradicts the operator's attestation.
+        findings.push(Finding::new(
+            "Q509",
+            Severity::Hold,
+            "(0028,0301) BurnedInAnnotation is YES",
+        ));
+    }
+}

@@ -1,0 +1,58 @@
+//! Who is asking.
+//!
+//! A request without credentials is anonymous and sees released, open data. A bearer token becomes a
+//! [`Principal`]; a bad or expired one is always 401, never anonymous, so that a client with a stale token learns of it.
+//! What a principal may do is decided by [`isocenter_model::rights`] alone.
+
+pub mod token;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpRequest, web};
+use isocenter_model::rights::Principal;
+
+use crate::archive::Archive;
+use crate::http_error::HttpError;
+
+/// The principal of a request.
+#[derive(Debug, Clone)]
+pub struct Caller(pub Principal);
+
+fn bearer(request: &HttpRequest) -> Result<Option<String>, HttpError> {
+    let Some(value) = request.headers().get(header::AUTHORIZATION) else {
+        return Ok(None);
+    };
+    let text = value
+        .to_str()
+        .map_err(|_| HttpError::unauthorised("credentials are not readable"))?;
+    let (scheme, secret) = text.split_once(' ').unwrap_or((text, ""));
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(HttpError::unauthorised("expected a bearer token"));
+    }
+    Ok(Some(secret.trim().to_owned()))
+}
+
+impl FromRequest for Caller {
+    type Error = HttpError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, HttpError>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let archive = request.app_data::<web::Data<Archive>>().cloned();
+        let shown = bearer(request);
+        Box::pin(async move {
+            let Some(secret) = shown? else {
+                return Ok(Self(Principal::Anonymous));
+            };
+            let archive = archive.ok_or_else(|| HttpError::internal(&"no archive in the application's data"))?;
+            match token::principal(&archive.db, &secret).await? {
+                Some(principal) => Ok(Self(principal)),
+                None => Err(HttpError::unauthorised(
+                    "token is not valid, was revoked or has expired",
+                )),
+            }
+        })
+    }
+}

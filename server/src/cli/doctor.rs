@@ -1,0 +1,88 @@
+//! `isocenter doctor`: looks at this machine and these settings as the server would, and says what is wrong.
+
+use serde::Serialize;
+
+use super::Output;
+use crate::archive::Archive;
+use crate::config::Settings;
+
+#[derive(Debug, Serialize)]
+struct Check {
+    name: &'static str,
+    fine: bool,
+    detail: String,
+}
+
+fn address(name: &'static str, address: std::net::SocketAddr) -> Check {
+    let bound = std::net::TcpListener::bind(address);
+    let detail = match &bound {
+        Ok(_) => format!("{address} is free"),
+        Err(error) => format!("{address}: {error} (fine where this archive's server runs)"),
+    };
+    let in_use = |error: &std::io::Error| error.kind() == std::io::ErrorKind::AddrInUse;
+    Check {
+        name,
+        fine: bound.as_ref().map_or_else(in_use, |_| true),
+        detail,
+    }
+}
+
+fn key_file(settings: &Settings) -> Check {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = &settings.master_key_file;
+    let (fine, detail) = match std::fs::metadata(path) {
+        Ok(meta) if meta.permissions().mode() & 0o077 != 0 => (false, "others can read it: chmod 600".to_owned()),
+        Ok(_) => (true, "there, and only its owner can read it".to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => (true, "made at the first start".to_owned()),
+        Err(error) => (false, error.to_string()),
+    };
+    Check {
+        name: "master key",
+        fine,
+        detail: format!("{}: {detail}", path.display()),
+    }
+}
+
+/// Runs the command: 0 when nothing is wrong, 1 otherwise.
+pub(crate) async fn run(settings: Settings, output: Output) -> anyhow::Result<u8> {
+    let mut checks = vec![
+        address("HTTP address", settings.http),
+        address("DIMSE address", settings.dimse),
+        key_file(&settings),
+    ];
+    match Archive::open(settings).await {
+        Err(error) => checks.push(Check {
+            name: "archive",
+            fine: false,
+            detail: format!("{error:#}"),
+        }),
+        Ok(archive) => {
+            let said = |name, result: Result<(), String>| Check {
+                name,
+                fine: result.is_ok(),
+                detail: result.err().unwrap_or_else(|| "answers".to_owned()),
+            };
+            checks.push(said("database", archive.db.ping().await.map_err(|e| e.to_string())));
+            checks.push(said("store", archive.storage.ready().await.map_err(|e| e.to_string())));
+            if let Ok(Some(space)) = archive.storage.free_space().await {
+                let gib = space.available >> 30;
+                let detail = format!("{gib} GiB free");
+                checks.push(Check {
+                    name: "disk",
+                    fine: gib >= 1,
+                    detail,
+                });
+            }
+            archive.close().await;
+        }
+    }
+    let fine = checks.iter().all(|check| check.fine);
+    output.answer(&checks, |checks| {
+        let mark = |check: &Check| if check.fine { "fine " } else { "WRONG" };
+        checks
+            .iter()
+            .map(|check| format!("{} {:13} {}\n", mark(check), check.name, check.detail))
+            .collect()
+    })?;
+    Ok(u8::from(!fine))
+}

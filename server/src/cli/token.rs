@@ -1,0 +1,98 @@
+//! `isocenter token create|list|revoke`.
+
+use std::collections::BTreeSet;
+
+use clap::{Args, Subcommand};
+use isocenter_model::CollectionAccession;
+use isocenter_model::rights::Role;
+use isocenter_schema::tokens::{self, TokenKind};
+use serde_json::{Value, json};
+
+use super::Output;
+use crate::archive::Archive;
+use crate::auth::token;
+
+/// What to do with tokens.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a bearer token and print it; it is never shown again
+    Create(Create),
+    /// List the tokens, without their secrets
+    List,
+    /// Revoke a token at once
+    Revoke {
+        /// Its public id
+        id: String,
+    },
+}
+
+/// A new token.
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    /// admin, curator, submitter, edge or researcher
+    #[arg(long, value_parser = role)]
+    role: Role,
+    /// Collection that it is bound to (repeatable); every collection where none is named
+    #[arg(long)]
+    collection: Vec<CollectionAccession>,
+    /// Days until it expires; never where nothing is said
+    #[arg(long)]
+    days: Option<u32>,
+}
+
+fn role(name: &str) -> Result<Role, String> {
+    Role::from_name(name).ok_or_else(|| "expected admin, curator, submitter, edge or researcher".into())
+}
+
+/// Runs the command.
+pub(crate) async fn run(command: Command, archive: &Archive, output: Output) -> anyhow::Result<u8> {
+    match command {
+        Command::Create(create) => {
+            for accession in &create.collection {
+                let known = isocenter_schema::collections::get(&archive.db, accession)
+                    .await?
+                    .is_some();
+                anyhow::ensure!(known, "no collection {accession}");
+            }
+            let needs_one = matches!(create.role, Role::Submitter | Role::Edge);
+            anyhow::ensure!(
+                !needs_one || create.collection.len() == 1,
+                "a token of role {} is bound to one collection: name it with --collection",
+                create.role.as_str()
+            );
+            let collections: Option<BTreeSet<_>> =
+                (!create.collection.is_empty()).then(|| create.collection.into_iter().collect());
+            let expires_at = create
+                .days
+                .map(|days| archive.clock.now() + chrono::Duration::days(i64::from(days)));
+            let made = token::create(&archive.db, create.role, collections, expires_at, "command line").await?;
+            output.answer(&made, |made| made.secret.clone())?;
+        }
+        Command::List => {
+            let rows: Vec<Value> = tokens::list(&archive.db, TokenKind::Bearer)
+                .await?
+                .into_iter()
+                .map(|t| {
+                    json!({"id": t.id, "role": t.role, "collections": t.collections, "created_at": t.created_at,
+                        "expires_at": t.expires_at, "revoked_at": t.revoked_at})
+                })
+                .collect();
+            output.answer(&rows, |rows| rows.iter().map(|row| format!("{row}\n")).collect())?;
+        }
+        Command::Revoke { id } => {
+            let tx = archive.db.begin_write().await?;
+            tokens::revoke(&tx, &id).await?;
+            let event = isocenter_schema::audit::AuditEvent {
+                actor: "command line".to_owned(),
+                action: "revoke token".to_owned(),
+                subject: id.clone(),
+                detail: json!({}),
+            };
+            isocenter_schema::audit::append(&tx, &[event]).await?;
+            tx.commit().await?;
+            output.answer(&json!({"revoked": id}), |_| format!("{id} is revoked"))?;
+        }
+    }
+    archive.close().await;
+    Ok(0)
+}

@@ -1,0 +1,107 @@
+//! The job that makes the hash codes of new images: read the middle frame, decode, window, hash, keep, index.
+
+use anyhow::Context as _;
+use futures::TryStreamExt as _;
+use isocenter_imaging::FrameMap;
+use isocenter_model::ImageAccession;
+use isocenter_model::rights::{Principal, Role, visibility};
+use isocenter_retrieval::{GrayPicture, perceptual_hash};
+use isocenter_schema::codes::{self, Code};
+use isocenter_schema::numbers::Numbered;
+use isocenter_schema::retrieve::{self, ImageEntry};
+
+use crate::archive::Archive;
+
+/// Name of the model whose codes these are: the label-free transform of `retrieval.md` 3.4.
+pub const MODEL: &str = isocenter_retrieval::PERCEPTUAL_MODEL;
+
+/// What the queue carries.
+#[derive(serde::Deserialize)]
+struct Payload {
+    images: Vec<ImageAccession>,
+}
+
+/// Makes the codes of the images that the payload names and that have none yet.
+///
+/// # Errors
+/// When store or database fail. An image that cannot be decoded has no code and is no error.
+pub async fn run(archive: &Archive, payload: &serde_json::Value) -> anyhow::Result<()> {
+    let payload: Payload = serde_json::from_value(payload.clone()).context("payload")?;
+    let ids = payload
+        .images
+        .iter()
+        .map(Numbered::number)
+        .collect::<Result<Vec<i64>, _>>()?;
+    // The job reads what it is asked to, whoever may see it; what it makes is searched by rights.
+    let everything = visibility(&Principal::Known {
+        id: "jobs".to_owned(),
+        role: Role::Admin,
+        collections: None,
+    });
+    let entries = retrieve::by_ids(&archive.db, &everything, &ids).await?;
+    let mut made: Vec<(i64, Code)> = Vec::new();
+    for entry in entries {
+        if let Some((frame, code)) = code_of(archive, &entry).await? {
+            made.push((
+                entry.collection_id,
+                Code {
+                    image_id: entry.id,
+                    frame,
+                    code,
+                },
+            ));
+        }
+    }
+    made.sort_by_key(|(collection, code)| (*collection, code.image_id));
+    let tx = archive.db.begin_write().await?;
+    for group in made.chunk_by(|a, b| a.0 == b.0) {
+        let Some((collection, _)) = group.first() else { continue };
+        let codes: Vec<Code> = group.iter().map(|(_, code)| *code).collect();
+        codes::put(&tx, *collection, MODEL, &codes).await?;
+    }
+    tx.commit().await?;
+    for (collection, code) in made {
+        archive
+            .indexes
+            .insert(collection, MODEL, code.image_id, isocenter_retrieval::Code64(code.code))?;
+    }
+    Ok(())
+}
+
+/// Returns frame number and code of an image; `None` where it has no pixels, no decoder, or nothing to see.
+async fn code_of(archive: &Archive, entry: &ImageEntry) -> anyhow::Result<Option<(u32, u64)>> {
+    let map = FrameMap::decode(&entry.frame_map)?;
+    let middle = map.frame_count() / 2;
+    let Some((facts, ranges)) = map.facts().cloned().zip(map.ranges(middle)) else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::new();
+    for range in ranges {
+        bytes.extend_from_slice(&archive.storage.read(&entry.blob, range).await?);
+    }
+    let syntax = entry.transfer_syntax_uid.clone();
+    let permit = std::sync::Arc::clone(&archive.cpu).acquire_owned().await?;
+    let code = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        let frame = isocenter_imaging::decode_frame(&facts, &syntax, &map.trim(middle, bytes)).ok()?;
+        let gray = isocenter_imaging::gray8(&frame, &facts);
+        let picture = GrayPicture::new(gray.width, gray.height, &gray.data).ok()?;
+        perceptual_hash(&picture)
+    });
+    Ok(code.await?.map(|code| (middle + 1, code.0)))
+}
+
+impl Archive {
+    /// Fills the hash indexes from the database, which is the truth.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn load_indexes(&self) -> anyhow::Result<()> {
+        for (collection, model, _) in codes::indexes(&self.db).await? {
+            let rows: Vec<Vec<Code>> = codes::all(&self.db, collection, &model).try_collect().await?;
+            let pairs = rows.iter().flatten().map(|code| (code.image_id, code.code));
+            self.indexes.load(collection, &model, pairs)?;
+        }
+        Ok(())
+    }
+}

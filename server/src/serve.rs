@@ -1,0 +1,171 @@
+//! `isocenter serve`: everything that listens, started in order and stopped in order.
+//!
+//! Start: settings, database, master key, store, replay of packs that the database does not know yet, hash indexes, jobs,
+//! DIMSE, HTTP; `/health/ready` says yes only then. Stop, on SIGTERM or Ctrl-C: no new associations and connections, what
+//! runs is finished within a deadline, jobs give their leases back.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actix_web::middleware::{NormalizePath, TrailingSlash};
+use actix_web::{App, HttpServer, web};
+use anyhow::Context as _;
+use tokio::sync::watch;
+use utoipa::OpenApi;
+
+use crate::archive::Archive;
+use crate::config::Settings;
+use crate::{dicomweb, health, jobs, metrics, portal, similar};
+
+/// How long what runs may take to finish after the word to stop.
+const STOP_DEADLINE: Duration = Duration::from_secs(40);
+
+/// The OpenAPI document of `/api/v1`.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Isocenter",
+        description = "The archive's own interface. Images and their attributes come over DICOMweb at /dicom-web.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+    ),
+    paths(similar::similar, portal::summary, health::live, health::ready)
+)]
+struct Api;
+
+/// Returns the OpenAPI document of the HTTP interface.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    Api::openapi()
+}
+
+/// Does what must come before any thread starts: one TLS provider for the process, and panics that say where and never
+/// what, since a panic's message may hold a value of a data set.
+pub fn prepare_process() {
+    // An error means that a provider is installed already, which is what is wanted.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map(|l| format!("{}:{}", l.file(), l.line()))
+            .unwrap_or_default();
+        if tracing::dispatcher::has_been_set() {
+            tracing::error!(place, "panic");
+        } else {
+            say(&place);
+        }
+    }));
+}
+
+#[expect(clippy::print_stderr, reason = "before the log has started there is nowhere else")]
+fn say(place: &str) {
+    eprintln!("isocenter: panic at {place}");
+}
+
+fn start_log() {
+    use std::io::IsTerminal as _;
+    let filter = tracing_subscriber::EnvFilter::try_from_env("ISOCENTER_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sqlx=warn,sea_orm=warn"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    // People read text; collectors read one JSON document a line.
+    let _ = if std::io::stderr().is_terminal() {
+        log.try_init()
+    } else {
+        log.json().try_init()
+    };
+}
+
+/// Runs the archive until it is told to stop.
+///
+/// # Errors
+/// When a part cannot start: the settings are wrong, the key does not fit, an address is taken.
+pub async fn run(settings: Settings) -> anyhow::Result<()> {
+    start_log();
+    let archive = web::Data::new(Archive::open(settings).await?);
+    archive
+        .replay()
+        .await
+        .context("replay of packs after the last checkpoint")?;
+    archive.load_indexes().await.context("hash indexes")?;
+    let (stop, stopped) = watch::channel(false);
+    let working = jobs::start(archive.clone().into_inner(), stopped.clone());
+    let dimse = crate::dimse::start(&archive, stopped.clone()).await.context("DIMSE")?;
+    let (http, http_address) = bind(archive.clone())?;
+    let handle = http.handle();
+    tracing::info!(
+        http = %http_address,
+        dimse = %dimse.local_addr,
+        ae_title = %archive.settings.ae_title,
+        "isocenter is ready"
+    );
+    archive.ready.store(true, std::sync::atomic::Ordering::Release);
+    let server = tokio::spawn(http);
+    wait_for_signal().await?;
+    tracing::info!("stopping: finishing what runs");
+    archive.ready.store(false, std::sync::atomic::Ordering::Release);
+    let _ = stop.send(true);
+    let finished = async {
+        let _ = tokio::join!(dimse.join, handle.stop(true), working);
+    };
+    if tokio::time::timeout(STOP_DEADLINE, finished).await.is_err() {
+        tracing::warn!("what still runs is cut off; nobody was told that it succeeded");
+        handle.stop(false).await;
+    }
+    server.abort();
+    archive.close().await;
+    Ok(())
+}
+
+/// Binds the address and returns the server and where it listens: with port 0 the system chooses.
+fn bind(archive: web::Data<Archive>) -> anyhow::Result<(actix_web::dev::Server, SocketAddr)> {
+    let settings = archive.settings.clone();
+    let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(archive.clone())
+            .app_data(web::PayloadConfig::new(usize::MAX))
+            .wrap(metrics::Requests)
+            // DICOM-RST learned it from its users: `/studies/` is `/studies`.
+            .wrap(NormalizePath::new(TrailingSlash::Trim))
+            .configure(health::configure)
+            .configure(metrics::configure)
+            .service(web::scope("/dicom-web").configure(dicomweb::configure))
+            .service(
+                web::scope("/api")
+                    .route("/openapi.json", web::get().to(openapi_document))
+                    .service(
+                        web::scope("/v1")
+                            .configure(similar::configure)
+                            .configure(portal::configure_api),
+                    ),
+            )
+            .configure(portal::configure)
+    })
+    .workers(workers.max(2))
+    // The signals are ours: DIMSE and the jobs stop with the same word.
+    .disable_signals()
+    .keep_alive(Duration::from_secs(75))
+    .client_request_timeout(Duration::from_secs(30))
+    .shutdown_timeout(15);
+    let server = match (&settings.tls_cert, &settings.tls_key) {
+        (Some(cert), Some(key)) => server.bind_rustls_0_23(settings.http, crate::tls::server_config(cert, key)?),
+        _ => server.bind(settings.http),
+    };
+    let server = server.with_context(|| format!("HTTP address {}", settings.http))?;
+    let address = server.addrs().first().copied().unwrap_or(settings.http);
+    Ok((server.run(), address))
+}
+
+async fn openapi_document() -> web::Json<utoipa::openapi::OpenApi> {
+    web::Json(openapi())
+}
+
+async fn wait_for_signal() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
+    Ok(())
+}
