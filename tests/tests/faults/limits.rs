@@ -1,0 +1,102 @@
+//! A full disk, and objects that are too large.
+
+use isocenter_tests::archive::{Backend, TestArchive};
+use isocenter_tests::peers;
+use isocenter_tests::samples::Sample;
+
+/// A small file system of its own, full after a few objects. Needs the rights to mount one; without them the test says
+/// so and fails, since a full disk is not something to believe in.
+#[tokio::test]
+async fn a_full_disk_is_answered_a700_and_503_and_reading_goes_on() {
+    let mut archive = TestArchive::prepare(Backend::Embedded);
+    let data = archive.data_dir();
+    let blobs = data.join("blobs");
+    std::fs::create_dir_all(&blobs).unwrap();
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=3m", "tmpfs", blobs.to_str().unwrap()])
+        .status()
+        .unwrap();
+    assert!(mounted.success(), "a file system of 3 MiB could not be mounted");
+    struct Mounted(std::path::PathBuf);
+    impl Drop for Mounted {
+        fn drop(&mut self) {
+            let _ = std::process::Command::new("umount")
+                .args(["-l", self.0.to_str().unwrap()])
+                .status();
+        }
+    }
+    let _mounted = Mounted(blobs.clone());
+    archive.launch().await;
+    let admin = archive.admin.clone();
+    let mut stored = 0;
+    let mut refused = None;
+    for number in 1..=20 {
+        let (status, body) = archive
+            .stow("/studies", &[Sample::new(1, 1, number).sized(512).file()], Some(&admin))
+            .await;
+        match status {
+            202 => stored += 1,
+            _ => {
+                refused = Some((status, body));
+                break;
+            }
+        }
+    }
+    let (status, body) = refused.expect("the disk was never full");
+    assert_eq!(status, 503, "{body}");
+    assert!(stored >= 1);
+    let path = archive.scratch().join("full.dcm");
+    std::fs::write(&path, Sample::new(2, 1, 1).sized(512).file()).unwrap();
+    let sent = peers::storescu(&archive.dimse, "ISOCENTER", &[&path], &[]);
+    assert!(
+        peers::said(&sent).to_lowercase().contains("a700"),
+        "{}",
+        peers::said(&sent)
+    );
+    let rows = archive.search("/instances", Some(&admin)).await;
+    assert_eq!(rows.len(), stored);
+    for row in &rows {
+        let of = |tag: &str| row[tag]["Value"][0].as_str().unwrap().to_owned();
+        let path = format!(
+            "/studies/{}/series/{}/instances/{}",
+            of("0020000D"),
+            of("0020000E"),
+            of("00080018")
+        );
+        archive.instance(&path, Some(&admin)).await;
+    }
+    archive.kill();
+}
+
+#[tokio::test]
+async fn an_object_over_the_limit_is_refused_and_the_next_is_taken() {
+    let archive = TestArchive::start_with(Backend::Embedded, &["--max-object-size", "64KiB"], &[]).await;
+    let admin = archive.admin.clone();
+    let (status, body) = archive
+        .stow("/studies", &[Sample::new(1, 1, 1).sized(512).file()], Some(&admin))
+        .await;
+    assert!(status == 413 || status == 409, "{status} {body}");
+    assert_eq!(
+        archive
+            .stow("/studies", &[Sample::new(1, 1, 2).file()], Some(&admin))
+            .await
+            .0,
+        202
+    );
+    let path = archive.scratch().join("large.dcm");
+    std::fs::write(&path, Sample::new(1, 1, 3).sized(512).file()).unwrap();
+    let small = archive.scratch().join("small.dcm");
+    std::fs::write(&small, Sample::new(1, 1, 4).file()).unwrap();
+    let sent = peers::storescu(&archive.dimse, "ISOCENTER", &[&path, &small], &[]);
+    assert!(
+        !peers::said(&sent).to_lowercase().contains("abort"),
+        "{}",
+        peers::said(&sent)
+    );
+    assert_eq!(
+        archive.search("/instances", Some(&admin)).await.len(),
+        2,
+        "{}",
+        peers::said(&sent)
+    );
+}

@@ -1,0 +1,166 @@
+//! DESIGN 6.2: kill -9 proves no flush, so this traces the system calls. For every acknowledged object an fsync or
+//! fdatasync of its pack ended after the pack's last write and before the answer was written to the peer.
+
+use std::collections::HashMap;
+
+use isocenter_tests::archive::{Backend, TestArchive};
+use isocenter_tests::samples::Sample;
+
+/// One finished system call of the trace: when it ended, its name and its arguments.
+struct Call<'a> {
+    ended: f64,
+    name: &'a str,
+    line: &'a str,
+}
+
+/// Returns the calls of an `strace -f -ttt -T -yy` log, joining those that were interrupted by another thread's line.
+fn calls(log: &str) -> Vec<(f64, String)> {
+    let mut open: HashMap<&str, String> = HashMap::new();
+    let mut done = Vec::new();
+    for line in log.lines() {
+        let mut words = line.splitn(3, char::is_whitespace).filter(|w| !w.is_empty());
+        let (Some(pid), Some(rest)) = (words.next(), line.split_once(' ').map(|(_, rest)| rest)) else {
+            continue;
+        };
+        let rest = rest.trim_start();
+        let Some((stamp, call)) = rest.split_once(' ') else {
+            continue;
+        };
+        let Ok(stamp) = stamp.parse::<f64>() else { continue };
+        if call.contains("<unfinished ...>") {
+            open.insert(pid, call.replace("<unfinished ...>", ""));
+        } else if let Some(resumed) = call.strip_prefix("<... ") {
+            let tail = resumed.split_once("resumed>").map_or("", |(_, tail)| tail);
+            let head = open.remove(pid).unwrap_or_default();
+            // -T on the resumed line is the whole call; the line's stamp is its end.
+            done.push((stamp, format!("{head}{tail}")));
+        } else {
+            let lasted = call
+                .rsplit_once('<')
+                .and_then(|(_, t)| t.trim_end_matches('>').parse::<f64>().ok());
+            done.push((stamp + lasted.unwrap_or(0.0), call.to_owned()));
+        }
+    }
+    done.sort_by(|a, b| a.0.total_cmp(&b.0));
+    done
+}
+
+#[tokio::test]
+async fn every_answer_follows_the_flush_of_its_pack() {
+    let mut archive = TestArchive::start(Backend::Embedded).await;
+    let made = archive.json(&[
+        "collection",
+        "create",
+        "--title",
+        "t",
+        "--profile",
+        "none",
+        "--release",
+        "automatic",
+    ]);
+    let path = format!("/collections/{}/studies", made["accession"].as_str().unwrap());
+    archive.stop();
+    let trace = archive.scratch().join("trace");
+    let calls_of =
+        "openat,write,writev,pwrite64,pwritev,fsync,fdatasync,rename,renameat,renameat2,linkat,sendto,sendmsg,close";
+    archive
+        .launch_wrapped(&[
+            "strace",
+            "-f",
+            "-ttt",
+            "-T",
+            "-yy",
+            "-s",
+            "64",
+            "-e",
+            &format!("trace={calls_of}"),
+            "-o",
+            trace.to_str().unwrap(),
+        ])
+        .await;
+    let admin = archive.admin.clone();
+    let objects = 20;
+    for number in 1..=objects {
+        let (status, body) = archive
+            .stow(&path, &[Sample::new(1, 1, number).sized(128).file()], Some(&admin))
+            .await;
+        assert_eq!(status, 200, "{body}");
+    }
+    let pid = archive.pid();
+    archive.stop();
+    // With -D the tracer is a process of its own, which ends its log after the traced one has gone.
+    let end = format!("{pid}");
+    let mut log = String::new();
+    for _ in 0..200 {
+        log = std::fs::read_to_string(&trace).unwrap();
+        if log
+            .lines()
+            .any(|line| line.starts_with(&end) && line.contains("+++ exited"))
+        {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let all = calls(&log);
+    let calls: Vec<Call<'_>> = all
+        .iter()
+        .map(|(ended, line)| Call {
+            ended: *ended,
+            name: line.split('(').next().unwrap_or(""),
+            line,
+        })
+        .collect();
+    // Answers: what is written to a TCP socket and begins an HTTP 200.
+    let answers: Vec<f64> = calls
+        .iter()
+        .filter(|c| c.line.contains("TCP:") && c.line.contains("HTTP/1.1 200"))
+        .map(|c| c.ended)
+        .collect();
+    assert!(
+        answers.len() >= objects as usize,
+        "{} answers in the trace",
+        answers.len()
+    );
+    let is_write = |c: &&Call<'_>| c.name.contains("write") && c.line.contains("/blobs/");
+    let is_flush = |c: &&Call<'_>| (c.name == "fsync" || c.name == "fdatasync") && c.line.contains("/blobs/");
+    let mut before = f64::MIN;
+    let mut proven = 0;
+    for answer in &answers[answers.len() - objects as usize..] {
+        let writes: Vec<&Call<'_>> = calls
+            .iter()
+            .filter(is_write)
+            .filter(|c| c.ended > before && c.ended < *answer)
+            .collect();
+        let last = writes.iter().map(|c| c.ended).fold(f64::MIN, f64::max);
+        assert!(!writes.is_empty(), "an answer without a write before it");
+        let flushed = calls
+            .iter()
+            .filter(is_flush)
+            .any(|c| c.ended > last && c.ended < *answer);
+        assert!(
+            flushed,
+            "the pack of an acknowledged object was not flushed between its last write and the answer"
+        );
+        // The name must be durable too: the folder is flushed after the rename.
+        let renamed = calls
+            .iter()
+            .filter(|c| {
+                (c.name.starts_with("rename") || c.name == "linkat")
+                    && c.line.contains("/blobs/")
+                    && c.ended > before
+                    && c.ended < *answer
+            })
+            .map(|c| c.ended)
+            .fold(f64::MIN, f64::max);
+        if renamed > f64::MIN {
+            let named = calls
+                .iter()
+                .filter(is_flush)
+                .any(|c| c.ended > renamed && c.ended < *answer);
+            assert!(named, "the pack's name was not flushed before the answer");
+        }
+        before = *answer;
+        proven += 1;
+    }
+    assert_eq!(proven, objects);
+}
