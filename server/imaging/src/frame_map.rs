@@ -139,7 +139,7 @@ impl FrameMap {
                 if *paired {
                     (from, to) = (from - from % 2, to + to % 2);
                 }
-                Some(vec![offset.checked_add(from)?..offset.checked_add(to)?])
+                Some(std::iter::once(offset.checked_add(from)?..offset.checked_add(to)?).collect())
             }
             Frames::Encapsulated { offset, lens, counts } => {
                 let n = usize::try_from(n).ok()?;
@@ -296,3 +296,6 @@ fn by_content(fragments: &[Fragment], source: &dyn ByteSource) -> Result<Vec<u32
 fn ends_code_stream(end: [u8; 4]) -> bool {
     matches!(end, [_, _, 0xFF, 0xD9] | [_, 0xFF, 0xD9, _] | [0xFF, 0xD9, 0, 0])
 }
+
+#[cfg(test)]
+mod tests;

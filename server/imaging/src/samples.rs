@@ -69,3 +69,5 @@ pub(crate) fn open(bytes: Vec<u8>) -> Option<Sample> {
     let header = read_header(&bytes, &layout, &limits).ok()?;
     Some(Sample { bytes, layout, header })
 }
+
+mod files;

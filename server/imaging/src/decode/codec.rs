@@ -1,12 +1,16 @@
 //! The foreign codecs, each behind the same three guards: what the stream announces is what the header says, a panic
 //! stays here, and what comes out has the size that was computed.
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::probe::{self, Announced};
 use super::{Raw, Space, native};
 use crate::{Error, Photometric, PixelFacts};
+
+/// End of image, the last marker of JPEG and JPEG-LS.
+const END: [u8; 2] = [0xFF, 0xD9];
 
 /// Runs a codec so that its panic is an error.
 fn isolated<T>(codec: &'static str, run: impl FnOnce() -> Option<T>) -> Result<T, Error> {
@@ -69,36 +73,32 @@ pub(super) fn inflate(facts: &PixelFacts, frame: &[u8]) -> Result<Vec<u8>, Error
     }
 }
 
-/// Decodes JPEG, ISO 10918-1: baseline, extended and progressive of 8 bits, lossless of up to 16.
+/// Decodes JPEG, ISO 10918-1: baseline, extended and progressive of 8 and 12 bits, lossless of up to 16.
 pub(super) fn jpeg(facts: &PixelFacts, frame: &[u8]) -> Result<Raw, Error> {
     let announced = agrees(facts, probe::jpeg(frame))?;
     let bytes = isolated("JPEG", || {
+        if announced.precision == 12 && !announced.lossless {
+            let samples = super::jpeg12::decode(frame)?;
+            return Some(samples.into_iter().flat_map(u16::to_le_bytes).collect());
+        }
         let mut decoder = jpeg_decoder::Decoder::new(frame);
         if facts.samples_per_pixel == 3 {
-            // what three components mean is settled below; JFIF markers know nothing of DICOM
-            decoder.set_color_transform(jpeg_decoder::ColorTransform::None);
+            // leaves three components alone: what they mean is settled below, JFIF markers know nothing of DICOM
+            // (the codec's own `None` panics)
+            decoder.set_color_transform(jpeg_decoder::ColorTransform::RGB);
         }
-        decoder.decode().ok()
-    });
-    let bytes = match bytes {
-        Err(_) if announced.precision == 12 => {
-            return Err(Error::Unsupported {
-                what: "JPEG of 12 bits",
-            });
-        }
-        other => other?,
-    };
-    // the codec gives words in the order of this machine
-    let bytes = if announced.precision > 8 {
-        bytes
-            .as_chunks::<2>()
-            .0
-            .iter()
-            .flat_map(|b| u16::from_ne_bytes(*b).to_le_bytes())
-            .collect()
-    } else {
-        bytes
-    };
+        let bytes = decoder.decode().ok()?;
+        // the codec gives words in the order of this machine
+        let words = || {
+            bytes
+                .as_chunks::<2>()
+                .0
+                .iter()
+                .flat_map(|b| u16::from_ne_bytes(*b).to_le_bytes())
+                .collect()
+        };
+        Some(if announced.precision > 8 { words() } else { bytes })
+    })?;
     let ybr = match facts.photometric_interpretation {
         // the header says RGB; no encoder subsamples that
         Photometric::Rgb => announced.subsampled && !announced.says_rgb,
@@ -111,7 +111,13 @@ pub(super) fn jpeg(facts: &PixelFacts, frame: &[u8]) -> Result<Raw, Error> {
 /// Decodes JPEG-LS, ISO 14495-1.
 pub(super) fn jpeg_ls(facts: &PixelFacts, frame: &[u8]) -> Result<Raw, Error> {
     let announced = agrees(facts, probe::jpeg(frame))?;
-    let mut bytes = isolated("JPEG-LS", || charls::CharLS::default().decode(frame).ok())?;
+    // CharLS 2.4.5 runs for a minute where a stream ends without a marker; one that follows ends it at once
+    let ended = if frame.ends_with(&END) {
+        Cow::Borrowed(frame)
+    } else {
+        Cow::Owned([frame, &END].concat())
+    };
+    let mut bytes = isolated("JPEG-LS", || charls::CharLS::default().decode(&ended).ok())?;
     if facts.samples_per_pixel == 3 && !announced.interleaved {
         let width = if announced.precision <= 8 { 1 } else { 2 };
         bytes = super::colour::to_pixels(&bytes, width);

@@ -5,11 +5,15 @@
 //! expected one, refuse good frames that compress better than 64 to 1, convert RGB that carries a JFIF marker, and leave
 //! JPEG-LS planes as planes; all of it is settled here, before and after the call.
 
+mod bits;
 mod codec;
 mod colour;
+mod jpeg12;
 mod native;
 mod probe;
 mod rle;
+#[cfg(test)]
+mod tests;
 
 use isocenter_model::uid::{TransferSyntaxUid, transfer_syntax as uid};
 

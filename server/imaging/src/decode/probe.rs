@@ -13,6 +13,8 @@ pub(super) struct Announced {
     pub(super) subsampled: bool,
     /// JPEG: components are named R, G, B, or an Adobe marker says that nothing was transformed.
     pub(super) says_rgb: bool,
+    /// JPEG: a process without cosine transformation.
+    pub(super) lossless: bool,
     /// JPEG and JPEG-LS: the first scan holds all components.
     pub(super) interleaved: bool,
 }
@@ -58,6 +60,7 @@ pub(super) fn jpeg(stream: &[u8]) -> Option<Announced> {
                     signed: false,
                     subsampled: factors.windows(2).any(|pair| pair.first() != pair.last()),
                     says_rgb: matches!(names.as_slice(), b"RGB" | b"rgb"),
+                    lossless: matches!(marker, 0xC3 | 0xC7 | 0xCB | 0xCF | 0xF7),
                     interleaved: true,
                 });
             }
@@ -86,8 +89,8 @@ pub(super) fn jpeg_2000(stream: &[u8]) -> Option<Announced> {
             .position(|w| w == START)?
     };
     let siz = stream.get(start + 4..)?;
-    let components = word(siz, 36 - 2)?;
-    let each = siz.get(36..36 + 3 * usize::from(components))?.chunks_exact(3);
+    let components = word(siz, 36)?;
+    let each = siz.get(38..38 + 3 * usize::from(components))?.chunks_exact(3);
     let depths: Vec<u8> = each.clone().filter_map(|c| c.first().copied()).collect();
     let subsampled = each.clone().any(|c| c.get(1..) != Some(&[1, 1]));
     let first = *depths.first()?;
@@ -99,6 +102,7 @@ pub(super) fn jpeg_2000(stream: &[u8]) -> Option<Announced> {
         signed: first & 0x80 != 0,
         subsampled,
         says_rgb: false,
+        lossless: false,
         interleaved: true,
     })
 }
