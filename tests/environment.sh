@@ -62,7 +62,7 @@ start_postgres() {
   return 1
 }
 
-# start_s3: moto on a free port, with the bucket that the tests share. Sets ISOCENTER_TEST_S3_ENDPOINT.
+# start_s3: moto on a free port, with the bucket that the tests share. Sets ISOCENTER_TEST_S3_ENDPOINT and _BUCKET.
 start_s3() {
   local port
   port=$(free_port)
@@ -83,7 +83,7 @@ PYTHON
     tail -n 20 "$scratch/moto.log" >&2
     return 1
   fi
-  export ISOCENTER_TEST_S3_ENDPOINT=http://127.0.0.1:$port
+  export ISOCENTER_TEST_S3_ENDPOINT=http://127.0.0.1:$port ISOCENTER_TEST_S3_BUCKET=isocenter-test
 }
 
 # stop PID [SIGNAL]: ends one process and waits for it.
