@@ -5,6 +5,8 @@
 //! the two characters U+0001 and `/`, then the path below the instance's URL. U+0001 cannot stand in a DICOM text, and in
 //! JSON it is always escaped, so a reader finds the six characters `\u0001` and nothing else.
 //!
+//! The text is UTF-8 whatever the object's own character set is, so a Specific Character Set always says `ISO_IR 192`, F.2.
+//!
 //! Nothing is dropped: pixel data and binary values over 4 KiB become bulk data, smaller ones `InlineBinary`. Group lengths
 //! and file meta are left out, as F.2.2 asks.
 
@@ -16,6 +18,7 @@ use base64::engine::general_purpose::STANDARD;
 use dicom_core::header::Header;
 use dicom_core::value::{PrimitiveValue, Value};
 use dicom_core::{Tag, VR};
+use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use dicom_object::mem::InMemElement;
 
@@ -126,6 +129,10 @@ impl Writer {
             return;
         }
         self.key(first, tag, element.vr());
+        if tag == tags::SPECIFIC_CHARACTER_SET {
+            self.out.push_str(",\"Value\":[\"ISO_IR 192\"]}");
+            return;
+        }
         match element.value() {
             Value::Sequence(sequence) => self.items(tag, sequence.items()),
             Value::PixelSequence(_) => self.bulk_uri(tag),
@@ -358,7 +365,6 @@ fn quoted(out: &mut String, text: &str) {
 mod tests {
     use dicom_core::value::DataSetSequence;
     use dicom_core::{DataElement, dicom_value};
-    use dicom_dictionary_std::tags;
 
     use super::*;
 
@@ -452,6 +458,27 @@ mod tests {
     fn no_text_of_a_peer_looks_like_a_splice_point() {
         let o = object([DataElement::new(tags::PATIENT_ID, VR::LO, "\u{1}/x")]);
         assert!(!to_json(&o, None).contains("\\u0001"));
+    }
+
+    #[test]
+    fn the_character_set_is_that_of_the_json_in_items_too() {
+        let charset = |value: PrimitiveValue| DataElement::new(tags::SPECIFIC_CHARACTER_SET, VR::CS, value);
+        let item = object([charset(PrimitiveValue::from("GB18030"))]);
+        let o = object([
+            charset(dicom_value!(Strs, ["", "ISO 2022 IR 87"])),
+            DataElement::new(
+                tags::REFERENCED_IMAGE_SEQUENCE,
+                VR::SQ,
+                DataSetSequence::from(vec![item]),
+            ),
+        ]);
+        let utf8 = serde_json::json!({"vr": "CS", "Value": ["ISO_IR 192"]});
+        let j = json(&o);
+        assert_eq!(j["00080005"], utf8);
+        assert_eq!(j["00081140"]["Value"][0]["00080005"], utf8);
+        let row = select_json(&o, |tag| tag == tags::SPECIFIC_CHARACTER_SET);
+        assert_eq!(row, r#"{"00080005":{"vr":"CS","Value":["ISO_IR 192"]}}"#);
+        assert!(json(&object([])).get("00080005").is_none());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use dicom_dictionary_std::{StandardSopClassDictionary, tags};
 use dicom_object::InMemDicomObject;
 use isocenter_imaging::PixelFacts;
 use isocenter_model::arrival::Form;
-use isocenter_model::part10::{Layout, Part10Form};
+use isocenter_model::part10::{Layout, Part10Form, PixelData};
 
 use super::{Finding, Severity};
 use crate::attributes::text;
@@ -54,6 +54,16 @@ fn encoding(layout: &Layout, findings: &mut Vec<Finding>) {
             "Q106",
             Severity::Hold,
             "data set is not written in its transfer syntax",
+        ));
+    }
+    if matches!(
+        layout.pixel_data,
+        Some(PixelData::Encapsulated { unterminated: true, .. })
+    ) {
+        findings.push(Finding::new(
+            "Q102",
+            Severity::Block,
+            "pixel data ends without its sequence delimiter",
         ));
     }
     if layout.trailing_bytes > 0 {

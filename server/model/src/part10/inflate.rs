@@ -6,7 +6,7 @@ use super::{ByteSource, Error, Layout, Limits};
 
 /// Returns the data set of a deflated object as plain Explicit VR Little Endian.
 ///
-/// The output grows as it is made and never beyond [`Limits::inflated_bytes`], so a bomb costs no more than a good file.
+/// The output is never larger than [`Limits::inflated_bytes`]; a bomb is refused before a byte of it is kept.
 ///
 /// # Errors
 /// [`Error::TooLarge`] beyond the limit, [`Error::CutOff`] or [`Error::Malformed`] where the stream is damaged.
@@ -24,11 +24,28 @@ pub fn inflate(source: &dyn ByteSource, layout: &Layout, limits: &Limits) -> Res
     }
 }
 
+/// Inflates twice: first only to count, so that a bomb costs no memory at all and a good file exactly its size. A vector
+/// that grows by doubling would hold three times the limit at its worst.
 fn capped(source: &dyn ByteSource, start: u64, zlib_header: bool, limits: &Limits) -> Result<Vec<u8>, Error> {
+    let len = each_piece(source, start, zlib_header, limits, &mut |_| {})?;
+    let mut out = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
+    each_piece(source, start, zlib_header, limits, &mut |piece| {
+        out.extend_from_slice(piece)
+    })?;
+    Ok(out)
+}
+
+/// Hands over what comes out of the stream, piece by piece, and returns how many bytes that were.
+fn each_piece(
+    source: &dyn ByteSource,
+    start: u64,
+    zlib_header: bool,
+    limits: &Limits,
+    hand_over: &mut dyn FnMut(&[u8]),
+) -> Result<u64, Error> {
     const CHUNK: usize = 32 * 1024;
     let limit = limits.inflated_bytes;
     let mut stream = Decompress::new(zlib_header);
-    let mut out = Vec::new();
     let mut piece = vec![0; 2 * CHUNK];
     let (mut input, mut used, mut at) = (Vec::new(), 0, start);
     loop {
@@ -52,15 +69,15 @@ fn capped(source: &dyn ByteSource, start: u64, zlib_header: bool, limits: &Limit
         })?;
         used += usize::try_from(stream.total_in() - before_in).unwrap_or(usize::MAX);
         let made = usize::try_from(stream.total_out() - before_out).unwrap_or(0);
-        out.extend_from_slice(piece.get(..made).unwrap_or_default());
-        if out.len() as u64 > limit {
+        hand_over(piece.get(..made).unwrap_or_default());
+        if stream.total_out() > limit {
             return Err(Error::TooLarge {
                 what: "inflated data set",
                 limit,
             });
         }
         if status == Status::StreamEnd {
-            return Ok(out);
+            return Ok(stream.total_out());
         }
         // a stream that wants more where nothing is left was cut off, even if it stopped between two elements
         if rest.is_empty() && made == 0 {

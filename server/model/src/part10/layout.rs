@@ -80,6 +80,9 @@ pub enum PixelData {
         basic_offset_table: Vec<u32>,
         /// The items after it.
         fragments: Vec<Fragment>,
+        /// Whether the source ends after a whole fragment, where the sequence delimiter should stand: every fragment is
+        /// there, and still nobody can say that the object is.
+        unterminated: bool,
     },
 }
 

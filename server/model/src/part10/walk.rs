@@ -42,6 +42,8 @@ pub(super) struct Fragments {
     pub(super) basic_offset_table: Vec<u32>,
     pub(super) fragments: Vec<Fragment>,
     pub(super) end: u64,
+    /// The source ends after a whole fragment, where the delimiter should stand.
+    pub(super) unterminated: bool,
 }
 
 /// What the top level of a data set holds.
@@ -185,6 +187,7 @@ impl<'a> Walk<'a> {
                 basic_offset_table,
                 fragments,
                 end: end_offset,
+                unterminated,
             } = found;
             return Ok((
                 PixelData::Encapsulated {
@@ -192,6 +195,7 @@ impl<'a> Walk<'a> {
                     end_offset,
                     basic_offset_table,
                     fragments,
+                    unterminated,
                 },
                 end_offset,
             ));
@@ -230,6 +234,9 @@ impl<'a> Walk<'a> {
             // one of implicit VR (PS3.5 6.2.2, note).
             if head.tag == PIXEL_DATA || matches!(head.vr, VirtualVr::Exact(VR::OB | VR::OW)) && syntax.explicit {
                 let found = self.fragments(at, head.value_offset, end, syntax)?;
+                if found.unterminated {
+                    return Err(Error::CutOff { offset: at });
+                }
                 self.spend(found.end - head.value_offset)?;
                 visitor.fragments(&mut self.window, head.tag, pixel_vr(head), &found)?;
                 return Ok(found.end);
@@ -391,6 +398,14 @@ impl<'a> Walk<'a> {
         let mut fragments = Vec::new();
         loop {
             let Some((tag, len)) = self.item_head(pos, end, syntax)? else {
+                if pos == end && end == self.window.len() && !fragments.is_empty() {
+                    return Ok(Fragments {
+                        basic_offset_table: basic_offset_table.unwrap_or_default(),
+                        fragments,
+                        end: pos,
+                        unterminated: true,
+                    });
+                }
                 return Err(self.overrun(at, pos.saturating_add(8)));
             };
             let value = pos.saturating_add(8);
@@ -402,6 +417,7 @@ impl<'a> Walk<'a> {
                         basic_offset_table,
                         fragments,
                         end: value,
+                        unterminated: false,
                     });
                 }
                 ITEM if len == super::element::UNDEFINED => {
