@@ -19,8 +19,8 @@ require_packages() {
   done
   [ ${#missing[@]} -gt 0 ] || return 0
   if [ "$(id -u)" != 0 ]; then
-    say "Run this once, then start again:"
-    say "sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing[*]}"
+    # One line and nothing else, so that it can be run as it is printed.
+    say "sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing[*]} # then start this again"
     exit 3
   fi
   say "Installing ${missing[*]}"
