@@ -87,7 +87,7 @@ async fn an_object_over_the_limit_is_refused_and_the_next_is_taken() {
     std::fs::write(&path, Sample::new(1, 1, 3).sized(512).file()).unwrap();
     let small = archive.scratch().join("small.dcm");
     std::fs::write(&small, Sample::new(1, 1, 4).file()).unwrap();
-    let sent = peers::storescu(&archive.dimse, "ISOCENTER", &[&path, &small], &[]);
+    let sent = peers::storescu(&archive.dimse, "ISOCENTER", &[&path, &small], &["-nh"]);
     assert!(
         !peers::said(&sent).to_lowercase().contains("abort"),
         "{}",

@@ -66,6 +66,8 @@ async fn every_answer_follows_the_flush_of_its_pack() {
     archive
         .launch_wrapped(&[
             "strace",
+            // the tracer as a process of its own, so that the child is the archive
+            "-D",
             "-f",
             "-ttt",
             "-T",
