@@ -2,6 +2,7 @@
 //! answered? then the object is there, whole.*
 
 mod away;
+mod backup;
 mod kills;
 mod limits;
 mod rebuild;
