@@ -2,9 +2,14 @@
 //!
 //! A link is right when the client that gets it can follow it. The public root is `--public-url` where the operator set
 //! it; else what a *trusted* proxy says in `Forwarded` (RFC 7239) or `X-Forwarded-Proto|Host|Prefix`; else the request's own
-//! `Host`. Headers of anybody else are ignored: a stranger must not write the links that others follow.
+//! `Host` (`:authority` in HTTP/2). Headers of anybody else are ignored: a stranger must not write the links that others
+//! follow.
+//!
+//! Some clients leave the port out of `Host`, against RFC 9110 7.2. Where such a host can only be this listener, its port is
+//! put back; behind a mapped port that would be a guess, and `--public-url` is the way to say it.
 
 use std::future::{Ready, ready};
+use std::net::{IpAddr, SocketAddr};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderMap;
@@ -48,6 +53,30 @@ fn plain(value: &str) -> Option<&str> {
     (!value.is_empty() && value.bytes().all(fine)).then_some(value)
 }
 
+/// Returns the host with the port of the listener, where the client left it out and the host can only be the listener.
+///
+/// A name of this machine is ours only if the call comes from this machine: else somebody maps ports on the way.
+fn with_our_port(host: &str, scheme: &str, listening: SocketAddr, peer: Option<IpAddr>) -> String {
+    let usual = if scheme == "https" { 443 } else { 80 };
+    let has_port = host.rsplit_once(']').map_or(host, |(_, after)| after).contains(':');
+    if has_port || listening.port() == usual {
+        return host.to_owned();
+    }
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let is_this_machine =
+        host.eq_ignore_ascii_case("localhost") || address.as_ref().is_ok_and(|ip| ip.to_canonical().is_loopback());
+    let from_this_machine = peer.is_some_and(|ip| ip.to_canonical().is_loopback());
+    let own = listening.ip().to_canonical();
+    let hears_loopback = own.is_loopback() || own.is_unspecified();
+    let ours = (is_this_machine && from_this_machine && hears_loopback)
+        || address.is_ok_and(|ip| ip.to_canonical() == own && !own.is_loopback());
+    if ours {
+        format!("{host}:{}", listening.port())
+    } else {
+        host.to_owned()
+    }
+}
+
 fn prefix_of(headers: &HeaderMap) -> String {
     let prefix = header(headers, "x-forwarded-prefix").unwrap_or("").trim_matches('/');
     let fine = prefix
@@ -70,27 +99,30 @@ impl PublicRoot {
                 collection,
             };
         }
-        let info = request.connection_info();
-        let direct = (
-            request.app_config().secure(),
-            request.headers().get("host").and_then(|h| h.to_str().ok()),
-        );
-        drop(info);
-        let trusted = request.peer_addr().is_some_and(|peer| settings.trusts_proxy(peer.ip()));
+        let app = request.app_config();
+        let peer = request.peer_addr().map(|peer| peer.ip());
         let headers = request.headers();
-        let mut scheme = if direct.0 { "https" } else { "http" };
-        let mut host = direct.1.and_then(plain);
+        let mut scheme = if app.secure() { "https" } else { "http" };
+        // HTTP/2 says `:authority` instead of `Host`. Not `connection_info()`: it believes the headers of anybody.
+        let said = headers.get("host").and_then(|host| host.to_str().ok());
+        let said = said.or_else(|| request.uri().authority().map(|authority| authority.as_str()));
+        let mut host = said
+            .and_then(plain)
+            .map(|host| with_our_port(host, scheme, app.local_addr(), peer));
         let mut prefix = String::new();
-        if trusted {
+        if peer.is_some_and(|ip| settings.trusts_proxy(ip)) {
             let proto = forwarded(headers, "proto").or_else(|| header(headers, "x-forwarded-proto"));
+            let named = forwarded(headers, "host").or_else(|| header(headers, "x-forwarded-host"));
+            prefix = prefix_of(headers);
+            if proto.is_some() || named.is_some() || !prefix.is_empty() {
+                // The port that the proxy listens on is the proxy's to say.
+                host = named.or(said).and_then(plain).map(str::to_owned);
+            }
             if let Some(proto) = proto.filter(|p| matches!(*p, "http" | "https")) {
                 scheme = proto;
             }
-            let named = forwarded(headers, "host").or_else(|| header(headers, "x-forwarded-host"));
-            host = named.and_then(plain).or(host);
-            prefix = prefix_of(headers);
         }
-        let host = host.map_or_else(|| request.app_config().local_addr().to_string(), str::to_owned);
+        let host = host.unwrap_or_else(|| app.local_addr().to_string());
         Self {
             root: format!("{scheme}://{host}{prefix}"),
             collection,
@@ -143,6 +175,54 @@ mod tests {
             root(&Settings::default(), "192.0.2.1:9", &[("host", "pacs.example:8080")]),
             "http://pacs.example:8080"
         );
+    }
+
+    #[test]
+    fn http2_names_it_in_the_authority() {
+        let settings = Settings::default();
+        let request = TestRequest::with_uri("https://pacs.example:8443/studies")
+            .peer_addr("192.0.2.1:9".parse().unwrap())
+            .insert_header(("x-forwarded-host", "evil.example"))
+            .to_http_request();
+        assert_eq!(PublicRoot::of(&request, &settings).root(), "http://pacs.example:8443");
+    }
+
+    #[test]
+    fn a_port_that_the_client_left_out_is_put_back() {
+        // The listener of a test request is 127.0.0.1:8080.
+        for host in ["127.0.0.1", "localhost", "[::1]"] {
+            let answer = root(&Settings::default(), "127.0.0.1:9", &[("host", host)]);
+            assert_eq!(answer, format!("http://{host}:8080"));
+        }
+        let listening = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let peer = |text: &str| Some(text.parse::<IpAddr>().unwrap());
+        for (host, scheme, own, from, expected) in [
+            ("localhost:9", "http", "127.0.0.1:8080", "127.0.0.1", "localhost:9"),
+            ("[::1]:9", "http", "[::1]:8080", "::1", "[::1]:9"),
+            ("localhost", "http", "127.0.0.1:80", "127.0.0.1", "localhost"),
+            ("localhost", "https", "127.0.0.1:80", "127.0.0.1", "localhost:80"),
+            ("localhost", "https", "127.0.0.1:443", "127.0.0.1", "localhost"),
+            ("localhost", "http", "[::]:8080", "::ffff:127.0.0.1", "localhost:8080"),
+            // A published port of a container: the call comes over a bridge, and 80 may be what the client dialled.
+            ("localhost", "http", "0.0.0.0:8080", "172.17.0.1", "localhost"),
+            ("192.0.2.7", "http", "192.0.2.7:8080", "192.0.2.1", "192.0.2.7:8080"),
+            ("192.0.2.7", "http", "192.0.2.8:8080", "192.0.2.1", "192.0.2.7"),
+            ("pacs.example", "http", "192.0.2.7:8080", "192.0.2.1", "pacs.example"),
+        ] {
+            let answer = with_our_port(host, scheme, listening(own), peer(from));
+            assert_eq!(answer, expected, "{host} at {own} from {from}");
+        }
+    }
+
+    #[test]
+    fn the_port_is_the_proxys_to_say_where_one_speaks() {
+        let settings = Settings {
+            trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()],
+            ..Settings::default()
+        };
+        let spoken = [("host", "localhost"), ("x-forwarded-proto", "https")];
+        assert_eq!(root(&settings, "127.0.0.1:9", &spoken), "https://localhost");
+        assert_eq!(root(&settings, "127.0.0.1:9", &spoken[..1]), "http://localhost:8080");
     }
 
     #[test]
