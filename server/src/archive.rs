@@ -156,7 +156,7 @@ impl Archive {
             let made = self.create_collection(collection, "first start").await?;
             anyhow::ensure!(made == inbox, "the first collection should be {inbox}, not {made}");
         }
-        let secret = token::create(&self.db, Role::Admin, None, None, "first start")
+        let secret = token::create(&self.db, Role::Admin, None, "", None, "first start")
             .await?
             .secret;
         write_private(&self.settings.data_dir.join("admin.token"), &format!("{secret}\n"))?;

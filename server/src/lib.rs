@@ -20,3 +20,5 @@ pub mod portal;
 pub mod serve;
 pub mod similar;
 pub mod tls;
+#[cfg(test)]
+mod world;

@@ -77,7 +77,7 @@ pub async fn similar(
         return Err(HttpError::bad_request(format!("k: expected 1 to {MOST}")));
     }
     let accession = ImageAccession::parse(&path).map_err(|_| HttpError::not_found())?;
-    let sees = visibility(&caller.0);
+    let sees = visibility(&caller.principal);
     let image = retrieve::by_accession(&archive.db, &sees, &accession)
         .await?
         .ok_or_else(HttpError::not_found)?;

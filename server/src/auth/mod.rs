@@ -17,9 +17,14 @@ use isocenter_model::rights::Principal;
 use crate::archive::Archive;
 use crate::http_error::HttpError;
 
-/// The principal of a request.
+/// Who sent a request.
 #[derive(Debug, Clone)]
-pub struct Caller(pub Principal);
+pub struct Caller {
+    /// The principal, which rights are about.
+    pub principal: Principal,
+    /// Issuer of the patient IDs that this caller sends; empty where its token names none.
+    pub issuer: String,
+}
 
 fn bearer(request: &HttpRequest) -> Result<Option<String>, HttpError> {
     let Some(value) = request.headers().get(header::AUTHORIZATION) else {
@@ -44,11 +49,17 @@ impl FromRequest for Caller {
         let shown = bearer(request);
         Box::pin(async move {
             let Some(secret) = shown? else {
-                return Ok(Self(Principal::Anonymous));
+                return Ok(Self {
+                    principal: Principal::Anonymous,
+                    issuer: String::new(),
+                });
             };
             let archive = archive.ok_or_else(|| HttpError::internal(&"no archive in the application's data"))?;
-            match token::principal(&archive.db, &secret).await? {
-                Some(principal) => Ok(Self(principal)),
+            match token::find(&archive.db, &secret).await? {
+                Some(token) => Ok(Self {
+                    principal: token.as_principal(),
+                    issuer: token.issuer,
+                }),
                 None => Err(HttpError::unauthorised(
                     "token is not valid, was revoked or has expired",
                 )),

@@ -7,10 +7,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use isocenter_model::CollectionAccession;
-use isocenter_model::rights::{Principal, Role};
+use isocenter_model::rights::Role;
 use isocenter_schema::Database;
 use isocenter_schema::audit::{self, AuditEvent};
-use isocenter_schema::tokens::{self, TokenKind};
+use isocenter_schema::tokens::{self, Token, TokenKind};
 
 const PREFIX: &str = "iso_";
 
@@ -24,7 +24,7 @@ pub struct Created {
     pub secret: String,
 }
 
-/// Makes a token.
+/// Makes a token. What is sent with it has patient IDs of `issuer`; where that is empty, of the collection's.
 ///
 /// # Errors
 /// When the database fails or the system has no randomness.
@@ -32,6 +32,7 @@ pub async fn create(
     db: &Database,
     role: Role,
     collections: Option<BTreeSet<CollectionAccession>>,
+    issuer: &str,
     expires_at: Option<DateTime<Utc>>,
     actor: &str,
 ) -> anyhow::Result<Created> {
@@ -49,7 +50,7 @@ pub async fn create(
         role,
         collections,
         label: String::new(),
-        issuer: String::new(),
+        issuer: issuer.to_owned(),
         expires_at,
     };
     tokens::create(&tx, &new).await?;
@@ -64,17 +65,15 @@ pub async fn create(
     Ok(Created { id, secret })
 }
 
-/// Returns whom a secret belongs to; `None` when nobody, when it was revoked, or when it has expired by the database's
+/// Returns the token of a secret; `None` when there is none, when it was revoked, or when it has expired by the database's
 /// clock.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn principal(db: &Database, secret: &str) -> isocenter_schema::Result<Option<Principal>> {
+pub async fn find(db: &Database, secret: &str) -> isocenter_schema::Result<Option<Token>> {
     if !secret.starts_with(PREFIX) || secret.len() > 128 {
         return Ok(None);
     }
     let found = tokens::find(db, &tokens::secret_hash(secret.as_bytes())).await?;
-    Ok(found
-        .filter(|token| token.kind == TokenKind::Bearer)
-        .map(|token| token.as_principal()))
+    Ok(found.filter(|token| token.kind == TokenKind::Bearer))
 }

@@ -35,6 +35,9 @@ pub(crate) struct Create {
     /// Collection that it is bound to (repeatable); every collection where none is named
     #[arg(long)]
     collection: Vec<CollectionAccession>,
+    /// Issuer of the patient IDs of what is sent with it; the collection's where none is named
+    #[arg(long, default_value = "")]
+    issuer: String,
     /// Days until it expires; never where nothing is said
     #[arg(long)]
     days: Option<u32>,
@@ -65,7 +68,15 @@ pub(crate) async fn run(command: Command, archive: &Archive, output: Output) -> 
             let expires_at = create
                 .days
                 .map(|days| archive.clock.now() + chrono::Duration::days(i64::from(days)));
-            let made = token::create(&archive.db, create.role, collections, expires_at, "command line").await?;
+            let made = token::create(
+                &archive.db,
+                create.role,
+                collections,
+                create.issuer.trim(),
+                expires_at,
+                "command line",
+            )
+            .await?;
             output.answer(&made, |made| made.secret.clone())?;
         }
         Command::List => {
@@ -73,7 +84,7 @@ pub(crate) async fn run(command: Command, archive: &Archive, output: Output) -> 
                 .await?
                 .into_iter()
                 .map(|t| {
-                    json!({"id": t.id, "role": t.role, "collections": t.collections, "created_at": t.created_at,
+                    json!({"id": t.id, "role": t.role, "collections": t.collections, "issuer": t.issuer, "created_at": t.created_at,
                         "expires_at": t.expires_at, "revoked_at": t.revoked_at})
                 })
                 .collect();

@@ -55,6 +55,8 @@ use accept::Accept;
 pub struct Asked {
     /// Who asks.
     pub principal: Principal,
+    /// Issuer of the patient IDs that it sends; empty where its token names none.
+    pub issuer: String,
     /// What it may see, within the collection of the path where there is one.
     pub visibility: Visibility,
     /// The collection of the path.
@@ -93,7 +95,8 @@ fn text(request: &HttpRequest, name: header::HeaderName) -> Option<String> {
 }
 
 impl Asked {
-    fn of(request: &HttpRequest, principal: Principal, root: &PublicRoot) -> Result<Self, HttpError> {
+    fn of(request: &HttpRequest, caller: Caller, root: &PublicRoot) -> Result<Self, HttpError> {
+        let Caller { principal, issuer } = caller;
         let collection = match request.match_info().get("collection") {
             None => None,
             // What cannot be an accession is no collection.
@@ -106,6 +109,7 @@ impl Asked {
         let parameter = qido::accept_parameter(request.query_string());
         Ok(Self {
             principal,
+            issuer,
             visibility,
             collection,
             base: root.dicom_web(),
@@ -150,9 +154,9 @@ impl FromRequest for Asked {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let Caller(principal) = Caller::extract(&request).await?;
+            let caller = Caller::extract(&request).await?;
             let root = PublicRoot::extract(&request).await?;
-            Self::of(&request, principal, &root)
+            Self::of(&request, caller, &root)
         })
     }
 }

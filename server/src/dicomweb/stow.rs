@@ -151,11 +151,14 @@ async fn prepare(request: &HttpRequest) -> Result<Prepared, HttpError> {
     let row = collections::get(&archive.db, &collection)
         .await?
         .ok_or_else(HttpError::not_found)?;
+    // A token may speak for one hospital of several that submit to the collection.
+    let issuer = if asked.issuer.is_empty() {
+        row.record.issuer
+    } else {
+        asked.issuer.clone()
+    };
     let arrival = Arrival {
-        route: Route {
-            collection,
-            issuer: row.record.issuer,
-        },
+        route: Route { collection, issuer },
         source: Source::Stow { token },
         form: Form::Part10,
         bound_to_study: asked.study.clone(),

@@ -14,47 +14,15 @@ use isocenter_model::rights::Access;
 use isocenter_model::{CollectionAccession, rights::Role};
 use isocenter_schema::record::{Originals, ReleaseRule};
 use serde_json::Value;
-use url::Url;
 
 use super::multipart::{self, Reader};
-use crate::archive::{Archive, NewCollection};
-use crate::config::Settings;
+use crate::archive::NewCollection;
 use crate::demo;
+use crate::world::{World, world};
 
 const RELATED: &str = "multipart/related; type=\"application/dicom\"";
 const OCTETS: &str = "multipart/related; type=\"application/octet-stream\"";
 const JSON: &str = "application/dicom+json";
-
-/// An archive that goes away with its folder.
-struct World {
-    archive: web::Data<Archive>,
-    token: String,
-    _folder: tempfile::TempDir,
-}
-
-async fn world() -> World {
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| Url::from_directory_path(folder.path().join(name)).unwrap();
-    let settings = Settings {
-        data_dir: folder.path().to_owned(),
-        database_url: format!("sqlite://{}", folder.path().join("isocenter.db").display()),
-        store_url: at("blobs"),
-        key_store_url: at("keys"),
-        master_key_file: folder.path().join("master.key"),
-        cors_origins: vec!["https://viewer.example".into()],
-        ..Settings::default()
-    };
-    let archive = Archive::open(settings).await.unwrap();
-    let token = std::fs::read_to_string(folder.path().join("admin.token"))
-        .unwrap()
-        .trim()
-        .to_owned();
-    World {
-        archive: web::Data::new(archive),
-        token,
-        _folder: folder,
-    }
-}
 
 /// One answer, whole.
 struct Answer {
@@ -443,7 +411,7 @@ async fn what_is_not_visible_is_not_there() {
     assert_eq!(anonymous.store("/studies", &phantoms()[..1]).await.status.as_u16(), 401);
     let stale = client(&world, Some("iso_stale")).await;
     assert_eq!(stale.status("/studies", JSON).await, 401);
-    let researcher = crate::auth::token::create(&world.archive.db, Role::Researcher, None, None, "test")
+    let researcher = crate::auth::token::create(&world.archive.db, Role::Researcher, None, "", None, "test")
         .await
         .unwrap();
     let researcher = client(&world, Some(&researcher.secret)).await;

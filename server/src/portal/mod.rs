@@ -107,7 +107,7 @@ fn doors(archive: &Archive, root: &PublicRoot) -> Doors {
 }
 
 async fn look(archive: &Archive, caller: &Caller) -> Result<Home, HttpError> {
-    let visibility = rights::visibility(&caller.0);
+    let visibility = rights::visibility(&caller.principal);
     let totals = stats::totals(&archive.db, &visibility).await?;
     let mut modalities = stats::by_modality(&archive.db, &visibility).await?;
     // A chart is sorted by size unless its scale has an order.
@@ -179,7 +179,7 @@ pub struct ModalityCount {
     (status = 401, description = "The token is not valid"),
 ))]
 pub async fn summary(caller: Caller, archive: web::Data<Archive>) -> Result<HttpResponse, HttpError> {
-    let visibility = rights::visibility(&caller.0);
+    let visibility = rights::visibility(&caller.principal);
     let totals = stats::totals(&archive.db, &visibility).await?;
     let count = |number: i64| u64::try_from(number).unwrap_or(0);
     let modalities = stats::by_modality(&archive.db, &visibility).await?.into_iter();

@@ -82,6 +82,7 @@ fn asked(role: Role) -> Asked {
     Asked {
         visibility: rights::visibility(&principal),
         principal,
+        issuer: String::new(),
         collection: None,
         base: "http://a/dicom-web".into(),
         accept: Accept::of(None, None),
@@ -316,4 +317,34 @@ fn storing_needs_a_token_that_may() {
         collections: None,
     };
     assert_eq!(destination(&everywhere).unwrap().0.as_str(), "OBIA0001");
+}
+
+#[actix_web::test]
+async fn patient_ids_are_of_the_tokens_issuer_else_of_the_collections() {
+    use isocenter_model::rights::Access;
+    use isocenter_schema::record::{Originals, ReleaseRule};
+
+    let world = crate::world::world().await;
+    let new = crate::archive::NewCollection {
+        title: "Two hospitals".into(),
+        profile: "none".into(),
+        release: ReleaseRule::Manual,
+        access: Access::Open,
+        originals: Originals::None,
+        ae_title: None,
+        issuer: "HOUSE".into(),
+    };
+    let collection = world.archive.create_collection(new, "test").await.unwrap();
+    for (of_token, expected) in [("CLINIC", "CLINIC"), ("", "HOUSE")] {
+        let bound = Some([collection.clone()].into());
+        let made = crate::auth::token::create(&world.archive.db, Role::Submitter, bound, of_token, None, "test");
+        let request = TestRequest::post()
+            .app_data(world.archive.clone())
+            .insert_header(("authorization", format!("Bearer {}", made.await.unwrap().secret)))
+            .insert_header(("content-type", "application/dicom"))
+            .to_http_request();
+        let prepared = prepare(&request).await.map_err(|error| error.to_string()).unwrap();
+        assert_eq!(prepared.arrival.route.collection, collection);
+        assert_eq!(prepared.arrival.route.issuer, expected);
+    }
 }

@@ -1,0 +1,41 @@
+//! A whole archive in a temporary folder, for tests of what a client meets.
+
+use actix_web::web;
+use url::Url;
+
+use crate::archive::Archive;
+use crate::config::Settings;
+
+/// An archive that goes away with its folder.
+pub(crate) struct World {
+    /// What the handlers share.
+    pub(crate) archive: web::Data<Archive>,
+    /// The administrator's token.
+    pub(crate) token: String,
+    _folder: tempfile::TempDir,
+}
+
+/// Makes an archive as the first start makes it.
+pub(crate) async fn world() -> World {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| Url::from_directory_path(folder.path().join(name)).unwrap();
+    let settings = Settings {
+        data_dir: folder.path().to_owned(),
+        database_url: format!("sqlite://{}", folder.path().join("isocenter.db").display()),
+        store_url: at("blobs"),
+        key_store_url: at("keys"),
+        master_key_file: folder.path().join("master.key"),
+        cors_origins: vec!["https://viewer.example".into()],
+        ..Settings::default()
+    };
+    let archive = Archive::open(settings).await.unwrap();
+    let token = std::fs::read_to_string(folder.path().join("admin.token"))
+        .unwrap()
+        .trim()
+        .to_owned();
+    World {
+        archive: web::Data::new(archive),
+        token,
+        _folder: folder,
+    }
+}
