@@ -304,29 +304,37 @@ struct Metadata {
     record: Vec<u8>,
 }
 
-async fn metadata_by_ids(db: &impl Reader, visibility: &Visibility, ids: &[i64]) -> Result<Vec<MetadataRow>> {
-    let mut sql = Sql::new(
-        db.kind(),
-        "SELECT i.id, c.accession AS collection, s.study_instance_uid, r.series_instance_uid, i.sop_instance_uid, \
-         i.transfer_syntax_uid, i.number_of_frames, a.record FROM image i JOIN image_metadata a ON a.image_id = i.id \
-         JOIN series r ON r.id = i.series_id JOIN study s ON s.id = r.study_id \
-         JOIN collection c ON c.id = i.collection_id WHERE ",
-    );
-    Sight::new(visibility).image(&mut sql, "i");
-    sql.push(" AND i.id IN ").bind_list(ids.iter().copied());
+/// Returns the ready-made metadata of images by row, in the order of `ids`; those that are not there or not in sight are left
+/// out.
+///
+/// # Errors
+/// When the engine fails.
+pub async fn metadata_by_ids(db: &impl Reader, visibility: &Visibility, ids: &[i64]) -> Result<Vec<MetadataRow>> {
+    let sight = Sight::new(visibility);
     let mut found = HashMap::with_capacity(ids.len());
-    for row in sql.all::<Metadata>(db).await? {
-        let metadata = MetadataRow {
-            id: row.id,
-            collection: collections::parse(&row.collection)?,
-            study_instance_uid: parsed(StudyInstanceUid::parse(&row.study_instance_uid))?,
-            series_instance_uid: parsed(SeriesInstanceUid::parse(&row.series_instance_uid))?,
-            sop_instance_uid: parsed(SopInstanceUid::parse(&row.sop_instance_uid))?,
-            transfer_syntax_uid: parsed(TransferSyntaxUid::parse(&row.transfer_syntax_uid))?,
-            number_of_frames: row.number_of_frames,
-            record: row.record,
-        };
-        found.insert(metadata.id, metadata);
+    for ids in ids.chunks(BATCH) {
+        let mut sql = Sql::new(
+            db.kind(),
+            "SELECT i.id, c.accession AS collection, s.study_instance_uid, r.series_instance_uid, i.sop_instance_uid, \
+             i.transfer_syntax_uid, i.number_of_frames, a.record FROM image i JOIN image_metadata a ON a.image_id = i.id \
+             JOIN series r ON r.id = i.series_id JOIN study s ON s.id = r.study_id \
+             JOIN collection c ON c.id = i.collection_id WHERE ",
+        );
+        sight.image(&mut sql, "i");
+        sql.push(" AND i.id IN ").bind_list(ids.iter().copied());
+        for row in sql.all::<Metadata>(db).await? {
+            let metadata = MetadataRow {
+                id: row.id,
+                collection: collections::parse(&row.collection)?,
+                study_instance_uid: parsed(StudyInstanceUid::parse(&row.study_instance_uid))?,
+                series_instance_uid: parsed(SeriesInstanceUid::parse(&row.series_instance_uid))?,
+                sop_instance_uid: parsed(SopInstanceUid::parse(&row.sop_instance_uid))?,
+                transfer_syntax_uid: parsed(TransferSyntaxUid::parse(&row.transfer_syntax_uid))?,
+                number_of_frames: row.number_of_frames,
+                record: row.record,
+            };
+            found.insert(metadata.id, metadata);
+        }
     }
     Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
 }

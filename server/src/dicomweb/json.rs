@@ -89,6 +89,12 @@ impl Object {
         }
     }
 
+    /// Keeps the elements that `wanted` picks.
+    pub fn retain(&mut self, wanted: impl Fn(u32, &Value) -> bool) {
+        self.0
+            .retain(|name, element| u32::from_str_radix(name, 16).is_ok_and(|tag| wanted(tag, element)));
+    }
+
     /// Takes over the elements of another object that `wanted` picks.
     pub fn take(&mut self, other: Self, wanted: impl Fn(u32) -> bool) {
         for (name, element) in other.0 {

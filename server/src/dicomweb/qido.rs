@@ -5,7 +5,7 @@
 //! percent-decoded exactly once. A raw `+` means a plus sign (RFC 3986), except in person names, dates, times, numbers and UIDs,
 //! where none can be meant and form encoders write a space so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
@@ -14,15 +14,19 @@ use dicom_core::dictionary::DataDictionary as _;
 use dicom_dictionary_std::StandardDataDictionary;
 use isocenter_model::query::{Include, Key, KeyKind, Query, Rule};
 use isocenter_model::{Level, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid};
-use isocenter_schema::search;
+use isocenter_schema::search::{self, Row};
+use isocenter_schema::{Database, retrieve};
 use percent_encoding::percent_decode_str;
 
-use super::{Asked, answer, rows};
+use super::json::{self, Object};
+use super::{Asked, answer, instance_url, rows};
 use crate::archive::Archive;
 use crate::http_error::HttpError;
 
 /// Rows that are read at a time; a study of a hundred thousand instances passes in pieces.
 const BATCH: u64 = 5000;
+/// Rows that are filled up from metadata records at a time; a record is a hundred times a row.
+const FILLED: usize = 200;
 
 /// What a search over all studies gives where the client names no limit; below a study it gives everything, as viewers expect.
 pub const DEFAULT_ROWS: u64 = 1000;
@@ -318,6 +322,32 @@ fn time(text: &str, end: End) -> Result<String, &'static str> {
     Ok(format!("{full}.{:<6}", fraction.unwrap_or("")).replace(' ', &fill.to_string()))
 }
 
+/// Shapes rows, and fills up from the metadata records those that lack what was asked for.
+async fn shaped(db: &Database, asked: &Asked, query: &Query, found: &[Row]) -> Result<Vec<Object>, HttpError> {
+    let mut objects: Vec<Object> = found.iter().map(|row| rows::row(query, row, &asked.base)).collect();
+    let lacking: Vec<i64> = found
+        .iter()
+        .zip(&objects)
+        .filter(|(_, object)| rows::wants_record(query, object))
+        .filter_map(|(row, _)| row.image.as_ref().map(|image| image.id))
+        .collect();
+    if lacking.is_empty() {
+        return Ok(objects);
+    }
+    let records = retrieve::metadata_by_ids(db, &asked.visibility, &lacking).await?;
+    let records: HashMap<i64, _> = records.into_iter().map(|record| (record.id, record)).collect();
+    for (row, object) in found.iter().zip(&mut objects) {
+        let Some(record) = row.image.as_ref().and_then(|image| records.get(&image.id)) else {
+            continue;
+        };
+        let (study, series) = (record.study_instance_uid.as_str(), record.series_instance_uid.as_str());
+        let url = instance_url(&asked.base, study, series, record.sop_instance_uid.as_str());
+        let text = json::splice(&record.record, &url).map_err(|error| HttpError::internal(&error))?;
+        rows::add_record(query, object, Object::parse(&String::from_utf8_lossy(&text)));
+    }
+    Ok(objects)
+}
+
 /// `GET /studies`, `/series`, `/instances` and the searches below a study or series.
 ///
 /// # Errors
@@ -354,11 +384,12 @@ pub async fn find(level: Level, asked: Asked, archive: web::Data<Archive>) -> Re
     answer::streamed(answer, move |mut out| async move {
         let mut lead = "[";
         loop {
-            for row in &page.rows {
-                let json = rows::row(&query, row, &asked.base).to_string();
-                out.write(Bytes::from_static(lead.as_bytes())).await?;
-                out.write(json.into()).await?;
-                lead = ",";
+            for found in page.rows.chunks(FILLED) {
+                for row in shaped(&archive.db, &asked, &query, found).await? {
+                    out.write(Bytes::from_static(lead.as_bytes())).await?;
+                    out.write(row.sorted().to_string().into()).await?;
+                    lead = ",";
+                }
             }
             // By what was asked for, not by what came: rows may have gone out of sight in between.
             let step = left.min(BATCH);

@@ -2,12 +2,15 @@
 //!
 //! A row holds what the tables of the standard require of its level (with its VR only where there is no value), what was matched on,
 //! and what `includefield` asks for of its level and those above. Where the path names no study, or no series, their attributes
-//! are in the row too. Everything was cut from the header at ingest; no object is opened for a search.
+//! are in the row too. That was cut from the header at ingest; no object is opened for a search.
+//!
+//! What was not cut for rows is in the instance's ready-made metadata record. A row of an instance takes it from there, but only
+//! where `includefield` asks for such an attribute ([`wants_record`]). Rows of studies and series do not: which of their
+//! instances would speak for them is arbitrary, and a search would read a record for each row. What they lack stays out.
 
 use isocenter_model::Level;
 use isocenter_model::query::Query;
 use isocenter_schema::search::Row;
-use serde_json::Value;
 
 use super::instance_url;
 use super::json::Object;
@@ -64,8 +67,8 @@ fn level(row: &mut Object, query: &Query, attributes: &str, whole: bool, require
     }
 }
 
-/// Returns a row of an answer as DICOM JSON; links begin with `base`.
-pub fn row(query: &Query, found: &Row, base: &str) -> Value {
+/// Returns a row of an answer; links begin with `base`.
+pub fn row(query: &Query, found: &Row, base: &str) -> Object {
     let mut row = Object::new();
     let mut url = base.to_owned();
     if let Some(study) = &found.study {
@@ -100,7 +103,24 @@ pub fn row(query: &Query, found: &Row, base: &str) -> Value {
     }
     row.text(0x0008_0056, "CS", "ONLINE");
     row.text(0x0008_1190, "UR", &url);
-    row.sorted()
+    row
+}
+
+/// Returns whether a row lacks something that was asked for and that the instance's metadata record may hold.
+pub fn wants_record(query: &Query, row: &Object) -> bool {
+    let lacks = |tag: &u32| !row.has(*tag);
+    query.level == Level::Instance && (query.include.all || query.include.tags.iter().any(lacks))
+}
+
+/// Adds what was asked for from the instance's metadata record. "All" is all but bulk data, which a search does not give by
+/// the way; who names such an attribute gets its URL.
+pub fn add_record(query: &Query, row: &mut Object, mut record: Object) {
+    if query.include.all {
+        record.retain(|tag, element| query.include.tags.contains(&tag) || element.get("BulkDataURI").is_none());
+        row.take(record, |_| true);
+    } else {
+        row.take(record, |tag| query.include.tags.contains(&tag));
+    }
 }
 
 #[cfg(test)]
@@ -143,7 +163,7 @@ mod tests {
 
     #[test]
     fn required_attributes_are_always_there() {
-        let row = row(&Query::all(Level::Study), &study(), "http://a/dicom-web");
+        let row = row(&Query::all(Level::Study), &study(), "http://a/dicom-web").sorted();
         for (tag, _) in STUDY {
             assert!(row.get(format!("{tag:08X}")).is_some(), "{tag:08X}");
         }
@@ -157,7 +177,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_or_matched_on_is_there() {
-        let all = |query: Query| row(&query, &study(), "x").get("00101010").is_some();
+        let all = |query: Query| row(&query, &study(), "x").has(0x0010_1010);
         assert!(all(Query {
             include: Include {
                 all: true,
@@ -181,6 +201,46 @@ mod tests {
             ..matched
         };
         let row = row(&matched, &study(), "x");
-        assert!(row.get("00100020").is_some() && row.get("00100010").is_none());
+        assert!(row.has(0x0010_0020) && !row.has(0x0010_0010));
+    }
+
+    #[test]
+    fn a_record_fills_a_row_of_an_instance_only_with_what_is_asked_for() {
+        let asks = |level, all, tags: &[u32]| Query {
+            include: Include {
+                all,
+                tags: tags.to_vec(),
+            },
+            ..Query::all(level)
+        };
+        let text = r#"{"00280010":{"vr":"US","Value":[1]},"00280101":{"vr":"US","Value":[12]},
+            "00280102":{"vr":"US","Value":[11]},"7FE00010":{"vr":"OW","BulkDataURI":"x"}}"#;
+        let filled = |query: &Query| {
+            let mut row = Object::new();
+            row.number(0x0028_0010, "US", 512);
+            if wants_record(query, &row) {
+                add_record(query, &mut row, Object::parse(text));
+            }
+            row.sorted().as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+        };
+        let rows = "00280010";
+        assert_eq!(filled(&asks(Level::Instance, false, &[])), [rows]);
+        assert_eq!(filled(&asks(Level::Instance, false, &[0x0028_0010])), [rows]);
+        assert_eq!(
+            filled(&asks(Level::Instance, false, &[0x0028_0101])),
+            [rows, "00280101"]
+        );
+        assert_eq!(
+            filled(&asks(Level::Instance, false, &[0x7FE0_0010])),
+            [rows, "7FE00010"]
+        );
+        assert_eq!(
+            filled(&asks(Level::Instance, true, &[])),
+            [rows, "00280101", "00280102"]
+        );
+        assert_eq!(filled(&asks(Level::Series, true, &[0x0028_0101])), [rows]);
+        let mut whole = Object::new();
+        whole.number(0x0028_0010, "US", 512);
+        assert!(!wants_record(&asks(Level::Instance, false, &[0x0028_0010]), &whole));
     }
 }

@@ -273,6 +273,32 @@ async fn searches_are_strict_and_rows_complete() {
     for tag in ["00080016", "00080018", "00280010", "00280011", "00080056"] {
         assert!(one[0][tag].get("Value").is_some(), "{tag} in {one}");
     }
+    assert!(one[0].get("00280101").is_none());
+    // What was not cut for rows comes from the metadata record, and only what is asked for.
+    let more = client
+        .get("/instances?Modality=CT&includefield=BitsStored,00280102", JSON)
+        .await
+        .json();
+    assert_eq!(more.as_array().unwrap().len(), 3);
+    for row in more.as_array().unwrap() {
+        let path = format!(
+            "/studies/{}/series/{}/instances/{}/metadata",
+            text(row, "0020000D"),
+            text(row, "0020000E"),
+            text(row, "00080018")
+        );
+        let record = client.get(&path, JSON).await.json();
+        for tag in ["00280101", "00280102"] {
+            assert!(record[0][tag].get("Value").is_some(), "{tag} in {record}");
+            assert_eq!(row[tag], record[0][tag]);
+        }
+        assert!(row.get("00280103").is_none() && row.get("7FE00010").is_none());
+    }
+    let all = client.get("/instances?limit=1&includefield=all", JSON).await.json();
+    assert!(
+        all[0].get("00280103").is_some() && all[0].get("7FE00010").is_none(),
+        "{all}"
+    );
 }
 
 #[actix_web::test]
