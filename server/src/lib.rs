@@ -8,6 +8,7 @@ pub mod archive;
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod cors;
 pub mod demo;
 pub mod dicomweb;
 pub mod dimse;

@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use actix_web::middleware::{NormalizePath, TrailingSlash};
+use actix_web::middleware::{NormalizePath, TrailingSlash, from_fn};
 use actix_web::{App, HttpServer, web};
 use anyhow::Context as _;
 use tokio::sync::watch;
@@ -15,7 +15,7 @@ use utoipa::OpenApi;
 
 use crate::archive::Archive;
 use crate::config::Settings;
-use crate::{dicomweb, health, jobs, metrics, portal, similar};
+use crate::{cors, dicomweb, health, jobs, metrics, portal, similar};
 
 /// How long what runs may take to finish after the word to stop.
 const STOP_DEADLINE: Duration = Duration::from_secs(40);
@@ -116,6 +116,23 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Adds everything that the archive answers over HTTP.
+fn routes(app: &mut web::ServiceConfig) {
+    let api = web::scope("/api")
+        .wrap(from_fn(cors::cors))
+        .route("/openapi.json", web::get().to(openapi_document))
+        .service(
+            web::scope("/v1")
+                .configure(similar::configure)
+                .configure(portal::configure_api),
+        );
+    app.configure(health::configure)
+        .configure(metrics::configure)
+        .service(web::scope("/dicom-web").configure(dicomweb::configure))
+        .service(api)
+        .configure(portal::configure);
+}
+
 /// Binds the address and returns the server and where it listens: with port 0 the system chooses.
 fn bind(archive: web::Data<Archive>) -> anyhow::Result<(actix_web::dev::Server, SocketAddr)> {
     let settings = archive.settings.clone();
@@ -127,19 +144,7 @@ fn bind(archive: web::Data<Archive>) -> anyhow::Result<(actix_web::dev::Server, 
             .wrap(metrics::Requests)
             // DICOM-RST learned it from its users: `/studies/` is `/studies`.
             .wrap(NormalizePath::new(TrailingSlash::Trim))
-            .configure(health::configure)
-            .configure(metrics::configure)
-            .service(web::scope("/dicom-web").configure(dicomweb::configure))
-            .service(
-                web::scope("/api")
-                    .route("/openapi.json", web::get().to(openapi_document))
-                    .service(
-                        web::scope("/v1")
-                            .configure(similar::configure)
-                            .configure(portal::configure_api),
-                    ),
-            )
-            .configure(portal::configure)
+            .configure(routes)
     })
     .workers(workers.max(2))
     // The signals are ours: DIMSE and the jobs stop with the same word.
@@ -169,3 +174,6 @@ async fn wait_for_signal() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,6 @@
 //! | [`bulkdata`] | what metadata points to |
 //! | [`wado_uri`] | the older WADO-URI |
 //! | [`accept`] | which representation a client gets |
-//! | [`cors`] | calls from pages of other origins |
 //! | [`multipart`], [`json`], [`answer`], [`object`] | bodies, in and out |
 //!
 //! The same routes stand twice: at `/dicom-web`, where the caller sees all that it may see, and at
@@ -21,7 +20,6 @@
 pub mod accept;
 pub mod answer;
 pub mod bulkdata;
-pub mod cors;
 pub mod json;
 pub mod multipart;
 pub mod object;
@@ -46,6 +44,7 @@ use isocenter_model::{CollectionAccession, Level, SeriesInstanceUid, SopInstance
 use isocenter_schema::retrieve;
 
 use crate::auth::Caller;
+use crate::cors;
 use crate::http_error::HttpError;
 use crate::links::PublicRoot;
 use accept::Accept;
