@@ -8,11 +8,12 @@ use std::sync::atomic::Ordering;
 use actix_web::{HttpResponse, web};
 
 use crate::archive::Archive;
+use crate::reading::readable;
 
 /// Adds the two routes.
 pub fn configure(app: &mut web::ServiceConfig) {
-    app.route("/health/live", web::get().to(live))
-        .route("/health/ready", web::get().to(ready));
+    app.service(readable("/health/live", live))
+        .service(readable("/health/ready", ready));
 }
 
 /// Says that the process answers.

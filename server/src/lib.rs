@@ -18,6 +18,7 @@ pub mod jobs;
 pub mod links;
 pub mod metrics;
 pub mod portal;
+pub mod reading;
 pub mod serve;
 pub mod similar;
 pub mod tls;

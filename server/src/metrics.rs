@@ -70,7 +70,7 @@ impl Metrics {
 
 /// Adds the route.
 pub fn configure(app: &mut web::ServiceConfig) {
-    app.route("/metrics", web::get().to(exposition));
+    app.service(crate::reading::readable("/metrics", exposition));
 }
 
 async fn exposition() -> HttpResponse {

@@ -15,6 +15,7 @@ use utoipa::OpenApi;
 
 use crate::archive::Archive;
 use crate::config::Settings;
+use crate::reading::readable;
 use crate::{cors, dicomweb, health, jobs, metrics, portal, similar};
 
 /// How long what runs may take to finish after the word to stop.
@@ -120,7 +121,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
 fn routes(app: &mut web::ServiceConfig) {
     let api = web::scope("/api")
         .wrap(from_fn(cors::cors))
-        .route("/openapi.json", web::get().to(openapi_document))
+        .service(readable("/openapi.json", openapi_document))
         .service(
             web::scope("/v1")
                 .configure(similar::configure)

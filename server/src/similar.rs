@@ -18,13 +18,14 @@ use crate::auth::Caller;
 use crate::http_error::HttpError;
 use crate::jobs::hash_images::MODEL;
 use crate::links::PublicRoot;
+use crate::reading::readable;
 
 /// The most that one answer holds.
 const MOST: usize = 1000;
 
 /// Adds the route.
 pub fn configure(app: &mut web::ServiceConfig) {
-    app.route("/images/{accession}/similar", web::get().to(similar));
+    app.service(readable("/images/{accession}/similar", similar));
 }
 
 /// What may be asked.

@@ -37,7 +37,7 @@ use std::pin::Pin;
 use actix_web::dev::{HttpServiceFactory, Payload};
 use actix_web::http::header;
 use actix_web::middleware::{Compress, from_fn};
-use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, web};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use isocenter_model::rights::{self, Principal, Visibility};
 use isocenter_model::uid::UidError;
 use isocenter_model::{CollectionAccession, Level, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid};
@@ -47,6 +47,7 @@ use crate::auth::Caller;
 use crate::cors;
 use crate::http_error::HttpError;
 use crate::links::PublicRoot;
+use crate::reading::{not_allowed, readable};
 use accept::Accept;
 
 /// A request with its credentials checked and its path parsed.
@@ -163,25 +164,6 @@ impl FromRequest for Asked {
 /// Returns the URL of an instance below the base of a request.
 pub fn instance_url(base: &str, study: &str, series: &str, instance: &str) -> String {
     format!("{base}/studies/{study}/series/{series}/instances/{instance}")
-}
-
-/// A resource that answers GET and HEAD, and 405 with `Allow` to anything else.
-fn readable<F, Args>(path: &str, handler: F) -> Resource
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    web::resource(path)
-        .route(web::get().to(handler.clone()))
-        .route(web::head().to(handler))
-        .default_service(web::to(|| async { not_allowed("GET, HEAD") }))
-}
-
-fn not_allowed(allow: &'static str) -> HttpResponse {
-    HttpResponse::MethodNotAllowed()
-        .insert_header((header::ALLOW, allow))
-        .finish()
 }
 
 fn search(path: &str, level: Level) -> impl HttpServiceFactory + use<> {

@@ -22,6 +22,7 @@ use crate::archive::Archive;
 use crate::auth::Caller;
 use crate::http_error::HttpError;
 use crate::links::PublicRoot;
+use crate::reading::readable;
 use frame::Place;
 use home::{Counts, Doors, Home, Recent};
 use words::Language;
@@ -34,19 +35,15 @@ static MARK: &str = include_str!("assets/mark.svg");
 
 /// Adds the pages and their assets, and the page for everything that is not there.
 pub fn configure(app: &mut web::ServiceConfig) {
-    app.route("/", web::get().to(first_page))
-        .route("/", web::head().to(first_page))
-        .route(
-            "/assets/site.css",
-            web::get().to(|| asset("text/css; charset=utf-8", STYLE)),
-        )
-        .route("/assets/mark.svg", web::get().to(|| asset("image/svg+xml", MARK)))
+    app.service(readable("/", first_page))
+        .service(readable("/assets/site.css", || asset("text/css; charset=utf-8", STYLE)))
+        .service(readable("/assets/mark.svg", || asset("image/svg+xml", MARK)))
         .default_service(web::to(not_found));
 }
 
 /// Adds the interface of the counts to the scope `/api/v1`.
 pub fn configure_api(app: &mut web::ServiceConfig) {
-    app.route("/stats/summary", web::get().to(summary));
+    app.service(readable("/stats/summary", summary));
 }
 
 async fn asset(content_type: &'static str, text: &'static str) -> HttpResponse {

@@ -41,3 +41,47 @@ async fn pages_of_named_origins_may_call_both_interfaces() {
     let (_, headers) = ask(&world, Method::GET, "/", &[("origin", "https://viewer.example")]).await;
     assert_eq!(text(&headers, "access-control-allow-origin"), "");
 }
+
+#[actix_web::test]
+async fn head_works_wherever_get_does_and_nothing_else_does() {
+    let world = world().await;
+    for path in [
+        "/",
+        "/assets/site.css",
+        "/assets/mark.svg",
+        "/health/live",
+        "/health/ready",
+        "/metrics",
+        "/api/openapi.json",
+        "/api/v1/stats/summary",
+        "/api/v1/images/X/similar",
+        "/dicom-web/studies",
+        "/dicom-web/series",
+        "/dicom-web/wado",
+    ] {
+        let (get, _) = ask(&world, Method::GET, path, &[]).await;
+        let (head, _) = ask(&world, Method::HEAD, path, &[]).await;
+        assert_eq!(get, head, "{path}");
+        let (other, headers) = ask(&world, Method::DELETE, path, &[]).await;
+        assert_eq!(other, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        assert!(text(&headers, "allow").starts_with("GET, HEAD"), "{path}");
+    }
+    let (nowhere, _) = ask(&world, Method::HEAD, "/nowhere", &[]).await;
+    assert_eq!(nowhere, StatusCode::NOT_FOUND);
+}
+
+#[actix_web::test]
+async fn a_bad_token_is_never_taken_for_none() {
+    let world = world().await;
+    for path in ["/", "/api/v1/stats/summary", "/dicom-web/studies"] {
+        let (anonymous, _) = ask(&world, Method::GET, path, &[]).await;
+        assert_eq!(anonymous, StatusCode::OK, "{path}");
+        for bad in ["Bearer iso_stale", "Bearer", "Basic YTpi", "iso_stale"] {
+            for method in [Method::GET, Method::HEAD] {
+                let (status, headers) = ask(&world, method, path, &[("authorization", bad)]).await;
+                assert_eq!(status, StatusCode::UNAUTHORIZED, "{path} with {bad}");
+                assert!(text(&headers, "www-authenticate").starts_with("Bearer"), "{path}");
+            }
+        }
+    }
+}
