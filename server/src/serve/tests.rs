@@ -85,3 +85,13 @@ async fn a_bad_token_is_never_taken_for_none() {
         }
     }
 }
+
+#[test]
+fn the_published_interface_is_the_one_in_the_code() {
+    let published: serde_json::Value = serde_json::from_str(include_str!("../../openapi.json")).unwrap();
+    let own = serde_json::to_value(openapi()).unwrap();
+    assert!(
+        published == own,
+        "server/openapi.json is not what the code says: `isocenter openapi > server/openapi.json`"
+    );
+}
