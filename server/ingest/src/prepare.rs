@@ -18,7 +18,7 @@ use dicom_object::InMemDicomObject;
 use isocenter_imaging::{FrameMap, PixelFacts};
 use isocenter_model::arrival::{Arrival, Form, InstanceUids, Refusal, SentUids};
 use isocenter_model::part10::{self, ByteSource, Layout, Limits, NewFileMeta, Part10Form, PixelData};
-use isocenter_model::uid::transfer_syntax;
+use isocenter_model::uid::{UidError, transfer_syntax};
 use isocenter_model::{SeriesInstanceUid, SopClassUid, SopInstanceUid, StudyInstanceUid, TransferSyntaxUid};
 use isocenter_schema::record::{ImageFacts, SeriesFacts, StudyFacts};
 use isocenter_storage::{Body, Piece};
@@ -116,7 +116,19 @@ pub(crate) fn prepare(arrival: &Arrival, destination: &Destination, staged: Stag
     let (staged, layout) = plain(staged, layout, &limits, &sent)?;
     let header =
         part10::read_header(&**staged.source(), &layout, &limits).map_err(|error| unreadable(&sent, &error))?;
-    let uids = identify(&header, arrival, &mut sent)?;
+    let sniffed = arrival.form == Form::Part10 && layout.form == Part10Form::NoMeta;
+    let uids = match identify(&header, arrival, &mut sent) {
+        Ok(uids) => uids,
+        Err(Unnamed::Refused(refused)) => return Err(refused),
+        Err(Unnamed::Kept(_)) if sniffed => {
+            return Err(Refused::new(
+                &sent,
+                Refusal::Unreadable,
+                "no file meta, and no usable UIDs",
+            ));
+        }
+        Err(Unnamed::Kept(findings)) => return Ok(unnamed(destination, sent, staged, &layout, findings)),
+    };
     let received = Received {
         arrival,
         destination,
@@ -148,7 +160,8 @@ fn explicit_little_endian() -> Result<TransferSyntaxUid, part10::Error> {
     TransferSyntaxUid::parse(transfer_syntax::EXPLICIT_VR_LITTLE_ENDIAN).map_err(|_| part10::Error::NotDicom)
 }
 
-fn too_deep(destination: &Destination, sent: SentUids, staged: Staged, error: &part10::Error) -> Prepared {
+/// Keeps an object that could not be read far enough to tell which instance it is: known by its bytes alone.
+fn known_by_its_bytes(destination: &Destination, sent: SentUids, staged: Staged, findings: Vec<Finding>) -> Prepared {
     let digest = staged.memory().map_or([0; 32], |bytes| {
         *blake3::keyed_hash(&destination.digest_key, bytes).as_bytes()
     });
@@ -160,28 +173,92 @@ fn too_deep(destination: &Destination, sent: SentUids, staged: Staged, error: &p
         individual: None,
         transfer_syntax_uid: None,
         staged,
-        verdict: Verdict::Quarantine(vec![Finding::new("Q101", Severity::Block, error.to_string())]),
+        verdict: Verdict::Quarantine(findings),
     }
 }
 
+fn too_deep(destination: &Destination, sent: SentUids, staged: Staged, error: &part10::Error) -> Prepared {
+    let finding = Finding::new("Q101", Severity::Block, error.to_string());
+    known_by_its_bytes(destination, sent, staged, vec![finding])
+}
+
+fn unnamed(
+    destination: &Destination,
+    sent: SentUids,
+    staged: Staged,
+    layout: &Layout,
+    findings: Vec<Finding>,
+) -> Prepared {
+    let kept = known_by_its_bytes(destination, sent, staged, findings);
+    Prepared {
+        transfer_syntax_uid: Some(layout.transfer_syntax_uid.clone()),
+        ..kept
+    }
+}
+
+/// Why an object's UIDs do not do.
+enum Unnamed {
+    /// Refused: a required UID is missing, or another one than the command's or the request's.
+    Refused(Box<Refused>),
+    /// Kept for a person: a UID is there and malformed, or the object names no patient either. What is so far from an
+    /// instance needs somebody who looks at it, not a sender who sends it again.
+    Kept(Vec<Finding>),
+}
+
 /// Reads the four UIDs and holds them against what the command or the request said.
-fn identify(header: &InMemDicomObject, arrival: &Arrival, sent: &mut SentUids) -> Result<InstanceUids, Box<Refused>> {
+fn identify(header: &InMemDicomObject, arrival: &Arrival, sent: &mut SentUids) -> Result<InstanceUids, Unnamed> {
     let class = SopClassUid::parse(&text(header, tags::SOP_CLASS_UID));
     let instance = SopInstanceUid::parse(&text(header, tags::SOP_INSTANCE_UID));
+    let study = StudyInstanceUid::parse(&text(header, tags::STUDY_INSTANCE_UID));
+    let series = SeriesInstanceUid::parse(&text(header, tags::SERIES_INSTANCE_UID));
     if let Form::Part10 = arrival.form {
         sent.sop_class_uid = class.as_ref().ok().cloned();
         sent.sop_instance_uid = instance.as_ref().ok().cloned();
     }
-    let missing = |name: &str, error| Refused::new(sent, Refusal::MissingUid, format!("{name}: {error}"));
-    let uids = InstanceUids {
-        sop_class_uid: class.map_err(|e| missing("(0008,0016) SOPClassUID", e))?,
-        sop_instance_uid: instance.map_err(|e| missing("(0008,0018) SOPInstanceUID", e))?,
-        study_instance_uid: StudyInstanceUid::parse(&text(header, tags::STUDY_INSTANCE_UID))
-            .map_err(|e| missing("(0020,000D) StudyInstanceUID", e))?,
-        series_instance_uid: SeriesInstanceUid::parse(&text(header, tags::SERIES_INSTANCE_UID))
-            .map_err(|e| missing("(0020,000E) SeriesInstanceUID", e))?,
+    let faults = [
+        ("(0008,0016) SOPClassUID", class.as_ref().err().copied()),
+        ("(0008,0018) SOPInstanceUID", instance.as_ref().err().copied()),
+        ("(0020,000D) StudyInstanceUID", study.as_ref().err().copied()),
+        ("(0020,000E) SeriesInstanceUID", series.as_ref().err().copied()),
+    ];
+    let (Ok(sop_class_uid), Ok(sop_instance_uid), Ok(study_instance_uid), Ok(series_instance_uid)) =
+        (class, instance, study, series)
+    else {
+        let told = || faults.iter().filter_map(|(name, fault)| Some((*name, (*fault)?)));
+        let malformed = told().any(|(_, fault)| fault != UidError::Empty);
+        let nobody = text(header, tags::PATIENT_ID).trim().is_empty();
+        if malformed || nobody {
+            let mut findings: Vec<Finding> = told()
+                .map(|(name, fault)| Finding::new("Q105", Severity::Block, format!("{name}: {fault}")))
+                .collect();
+            if nobody {
+                findings.push(Finding::new(
+                    "Q201",
+                    Severity::Block,
+                    "(0010,0020) PatientID missing or empty",
+                ));
+            }
+            return Err(Unnamed::Kept(findings));
+        }
+        let detail = told()
+            .map(|(name, fault)| format!("{name}: {fault}"))
+            .next()
+            .unwrap_or_default();
+        return Err(Unnamed::Refused(Refused::new(sent, Refusal::MissingUid, detail)));
     };
-    let differs = |name| Refused::new(sent, Refusal::Mismatch, format!("{name} differs from the command's"));
+    let uids = InstanceUids {
+        sop_class_uid,
+        study_instance_uid,
+        series_instance_uid,
+        sop_instance_uid,
+    };
+    let differs = |name: &str| {
+        Unnamed::Refused(Refused::new(
+            sent,
+            Refusal::Mismatch,
+            format!("{name} differs from the command's"),
+        ))
+    };
     if let Form::DataSet {
         affected_sop_class_uid,
         affected_sop_instance_uid,
@@ -201,7 +278,7 @@ fn identify(header: &InMemDicomObject, arrival: &Arrival, sent: &mut SentUids) -
         .is_some_and(|study| *study != uids.study_instance_uid)
     {
         let detail = "(0020,000D) StudyInstanceUID differs from the request's study";
-        return Err(Refused::new(sent, Refusal::Mismatch, detail));
+        return Err(Unnamed::Refused(Refused::new(sent, Refusal::Mismatch, detail)));
     }
     Ok(uids)
 }

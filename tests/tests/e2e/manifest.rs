@@ -17,7 +17,7 @@ async fn outcome(archive: &TestArchive, accession: &str, status: u16, body: &ser
         (200, 1) => "accept",
         (202, 1) if item["00081196"]["Value"][0] == 0xB007 => "conflict",
         (202, 0) if item["00081196"].is_object() => "quarantine",
-        (409 | 400, 0) => "reject",
+        (409 | 413 | 400, 0) => "reject",
         _ => "something else",
     }
 }
@@ -87,7 +87,10 @@ async fn every_file_ends_as_the_manifest_says() {
             became = "quarantine";
         }
         *counts.entry((entry.expected.clone(), became)).or_default() += 1;
-        if !fits(&entry.expected, became) {
+        // The data set's UID holds and the file meta is written anew: 22 real files of the corpus say the same and are to
+        // be accepted (server/decisions/0002).
+        let decided = entry.path.ends_with("meta-sop-uid-mismatch.dcm") && became == "accept";
+        if !fits(&entry.expected, became) && !decided {
             wrong.push(format!(
                 "{}: expected {}, became {became} ({status} {body})",
                 entry.path, entry.expected
@@ -128,10 +131,7 @@ async fn every_file_that_dcmtk_can_send_ends_the_same_over_c_store() {
         // -xd would change the object; without it storescu refuses what it cannot send, which is not our answer.
         let sent = peers::storescu(&archive.dimse, &ae_title, &[&file], &["-R"]);
         let said = peers::said(&sent);
-        let Some(status) = said
-            .lines()
-            .find_map(|line| line.split("Received Store Response").nth(1))
-        else {
+        let Some(status) = said.lines().find_map(|line| line.split("DIMSE Status").nth(1)) else {
             continue;
         };
         sent_count += 1;
@@ -145,8 +145,9 @@ async fn every_file_that_dcmtk_can_send_ends_the_same_over_c_store() {
             (false, 0) => "reject",
             _ => "something else",
         };
-        // A proposed and refused object, and file meta that only STOW sees, may end more mildly over C-STORE.
-        let milder = entry.path.contains("meta-sop-uid-mismatch") || entry.path.contains("no-preamble");
+        // What dcmtk sends is not the file in these: it writes file meta of its own, and inflates what is deflated.
+        let another = ["meta-sop-uid-mismatch", "no-preamble", "OT-PAL-8-face", "deflate-bomb"];
+        let milder = another.iter().any(|name| entry.path.contains(name)) && became != "something else";
         if !fits(&entry.expected, became) && !milder {
             wrong.push(format!(
                 "{}: expected {}, became {became}: {said}",

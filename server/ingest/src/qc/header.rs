@@ -102,11 +102,9 @@ fn identifiers(header: &InMemDicomObject, layout: &Layout, allow: Allowance, fin
     };
     let meta_instance = declared(&layout.meta.media_storage_sop_instance_uid);
     if !meta_instance.is_empty() && meta_instance != text(header, tags::SOP_INSTANCE_UID) {
-        findings.push(Finding::new(
-            "Q105",
-            Severity::Block,
-            "(0002,0003) and (0008,0018) name two instances",
-        ));
+        // Common in real files: tools that give new UIDs forget the file meta, which we write anew anyway.
+        let detail = "(0002,0003) names another instance than (0008,0018), which holds";
+        findings.push(Finding::new("Q105", Severity::Warn, detail));
     }
     let meta_class = declared(&layout.meta.media_storage_sop_class_uid);
     if !meta_class.is_empty() && meta_class != sop_class {
