@@ -268,7 +268,9 @@ impl Database {
             .max_connections(connections.read.max(2))
             .acquire_timeout(connections.wait)
             .connect_timeout(connections.wait)
-            .test_before_acquire_if_idle_for(Duration::from_secs(30))
+            // A database that was away for a while cuts every connection; one that idled is asked before it is used, so
+            // that the first requests after its return do not fail one by one. Busy ones save the round trip.
+            .test_before_acquire_if_idle_for(Duration::from_millis(100))
             .set_application_name("isocenter");
         let pool = sea_orm::Database::connect(options).await?;
         let (read, write) = (pool.clone(), pool.clone());

@@ -115,6 +115,8 @@ fn from_runtime(error: &RuntimeErr) -> Error {
         },
         _ if code == "53100" => Error::NoSpace,
         // too many connections, shutting down, serialization, deadlock, read only, connection exceptions
+        // a database that takes no connections now, or that somebody took away: what is said to a new connection
+        _ if matches!(code.as_str(), "55000" | "55P03" | "3D000") => Error::Away(format!("code {code}")),
         _ if code.starts_with("08") || code.starts_with("53") || code.starts_with("57") || code.starts_with("40") => {
             Error::Away(format!("code {code}"))
         }

@@ -252,6 +252,11 @@ impl Archive {
         Ok(run(&self.db, &self.storage, From::Checkpoint).await?)
     }
 
+    /// Returns how long no instance has begun or ended.
+    pub fn ingest_idle_for(&self) -> std::time::Duration {
+        self.pipeline.idle_for()
+    }
+
     /// Waits for what is being committed and closes the database.
     pub async fn close(&self) {
         self.pipeline.close().await;

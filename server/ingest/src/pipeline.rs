@@ -6,6 +6,8 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -30,6 +32,9 @@ pub struct Pipeline {
     committer: Committer,
     clock: Arc<dyn Clock>,
     settings: Settings,
+    /// When the last instance began or ended, in milliseconds since the start.
+    active_ms: AtomicU64,
+    started: Instant,
 }
 
 impl Pipeline {
@@ -53,7 +58,20 @@ impl Pipeline {
             committer,
             clock,
             settings,
+            active_ms: AtomicU64::new(0),
+            started: Instant::now(),
         })
+    }
+
+    /// Returns how long no instance has begun or ended. Work that can wait looks at this and lets senders go first.
+    pub fn idle_for(&self) -> Duration {
+        let active = Duration::from_millis(self.active_ms.load(Ordering::Relaxed));
+        self.started.elapsed().saturating_sub(active)
+    }
+
+    fn note_activity(&self) {
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.active_ms.store(now, Ordering::Relaxed);
     }
 
     /// Waits until everything that was handed to the committer is durable or refused, and ends it.
@@ -63,6 +81,7 @@ impl Pipeline {
 
     async fn receive(&self, arrival: Arrival, destination: Arc<Destination>, stage: Stage) -> Outcome {
         let received_at = self.clock.now();
+        self.note_activity();
         let staged = match stage.finish() {
             Ok(staged) => staged,
             Err(refusal) => return refused(SentUids::default(), refusal, "the object could not be staged"),
@@ -204,6 +223,7 @@ impl InstanceSink for Sink {
             .map_err(|error| refusal_of(&error))?
             .ok_or(Refusal::NotAuthorised)?;
         let pipeline = Arc::clone(&self.0);
+        pipeline.note_activity();
         let limit = pipeline.settings.max_object_size;
         let stage = Stage::new(
             pipeline.storage.clone(),

@@ -7,7 +7,7 @@
 pub mod hash_images;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use isocenter_ingest::events::{HASH_IMAGES, IMAGING_QUEUE};
 use isocenter_schema::jobs::{self, Leased};
@@ -22,11 +22,23 @@ const LEASE: Duration = Duration::from_secs(300);
 /// How long an idle worker waits before it looks again.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// For so long nothing must have arrived before jobs take the processor.
+const QUIET: Duration = Duration::from_millis(750);
+/// After so long a job is done whatever arrives.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Starts the worker of this process; it ends soon after the word to stop.
 pub fn start(archive: Arc<Archive>, mut stopped: watch::Receiver<bool>) -> JoinHandle<()> {
     tokio::spawn(async move {
         let worker = format!("{}-{}", std::process::id(), archive.settings.http);
+        let mut last = Instant::now();
         while !*stopped.borrow() {
+            // Senders go first: hashing costs as much as storing. Under a load that never pauses, a job a while still is done.
+            if archive.ingest_idle_for() < QUIET && last.elapsed() < PATIENCE {
+                let _ = tokio::time::timeout(PAUSE, stopped.wait_for(|stop| *stop)).await;
+                continue;
+            }
+            last = Instant::now();
             let busy = match jobs::claim(&archive.db, IMAGING_QUEUE, &worker, 1, LEASE).await {
                 Ok(claimed) => {
                     for job in &claimed {

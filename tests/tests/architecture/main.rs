@@ -130,9 +130,13 @@ fn every_package_takes_the_lints_of_the_workspace() {
         "schema",
         "dimse-gateway",
         "conformance",
-        "tests",
     ];
-    assert_eq!(manifests.len(), packages().len(), "a package is missing in this list");
+    // All of `tests` is tests, which may panic; its manifest has lints of its own.
+    assert_eq!(
+        manifests.len() + 1,
+        packages().len(),
+        "a package is missing in this list"
+    );
     for manifest in manifests {
         let text = std::fs::read_to_string(workspace().join(manifest).join("Cargo.toml")).expect("a manifest");
         assert!(
