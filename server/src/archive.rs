@@ -41,6 +41,8 @@ pub struct Archive {
     pub clock: Arc<dyn Clock>,
     /// Whether start-up is over and shutdown has not begun.
     pub ready: AtomicBool,
+    /// What was rebuilt from the store, where the database was lost.
+    pub(crate) rebuilt: Option<isocenter_ingest::replay::Replayed>,
     /// Key of the audit trail's chains.
     pub(crate) audit_key: [u8; 32],
     pipeline: Arc<Pipeline>,
@@ -121,7 +123,8 @@ impl Archive {
             },
         );
         let cpu = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let archive = Self {
+        let mut archive = Self {
+            rebuilt: None,
             db,
             storage,
             sink: Arc::new(Sink(Arc::clone(&pipeline))),
@@ -133,6 +136,13 @@ impl Archive {
             audit_key,
             pipeline,
         };
+        if first_start && !archive.storage.is_empty().await? {
+            // A lost database: its collections and their keys are in the store. A new Inbox beside them would give every
+            // patient a second pseudonym.
+            tracing::warn!("the database is empty and the store is not: rebuilding it from the store");
+            use isocenter_ingest::replay::{From, run};
+            archive.rebuilt = Some(run(&archive.db, &archive.storage, From::Beginning).await?);
+        }
         if first_start {
             archive.first_start(&own_fingerprint).await.context("first start")?;
         }
@@ -249,7 +259,13 @@ impl Archive {
     /// When store or database fail, or a pack is damaged.
     pub async fn replay(&self) -> anyhow::Result<isocenter_ingest::replay::Replayed> {
         use isocenter_ingest::replay::{From, run};
-        Ok(run(&self.db, &self.storage, From::Checkpoint).await?)
+        let done = run(&self.db, &self.storage, From::Checkpoint).await?;
+        // Only here, before anything of ours is under way: a command beside a running server could pass a pack that is
+        // still being put.
+        if let Some(last) = &done.last {
+            isocenter_schema::packs::advance(&self.db, last).await?;
+        }
+        Ok(done)
     }
 
     /// Returns how long no instance has begun or ended.

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use actix_web::{HttpResponse, web};
 use isocenter_model::ImageAccession;
 use isocenter_model::rights::visibility;
-use isocenter_retrieval::Code64;
+use isocenter_retrieval::{Code64, MAX_HITS};
 use isocenter_schema::{codes, retrieve};
 use serde::{Deserialize, Serialize};
 
@@ -91,13 +91,14 @@ pub async fn similar(
     // until enough are left, or everything was seen.
     let mut wanted = k.saturating_add(1);
     loop {
+        wanted = wanted.min(MAX_HITS);
         let (indexes, collections) = (std::sync::Arc::clone(&indexes), collections.clone());
         let search = web::block(move || indexes.search(&collections, MODEL, Code64(code), wanted));
         let hits = search
             .await
             .map_err(|error| HttpError::internal(&error))?
             .map_err(HttpError::from)?;
-        let seen_all = hits.len() < wanted;
+        let seen_all = hits.len() < wanted || wanted == MAX_HITS;
         let ids: Vec<i64> = hits.iter().map(|hit| hit.id).filter(|id| *id != image.id).collect();
         let entries = retrieve::by_ids(&archive.db, &sees, &ids).await?;
         if entries.len() >= k || seen_all {

@@ -17,7 +17,6 @@ mod opening;
 mod peer;
 mod shutdown;
 mod sink;
-mod speed;
 mod storing;
 mod tls;
 mod tools;

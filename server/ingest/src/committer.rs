@@ -11,9 +11,11 @@
 //! is a duplicate.
 
 use std::collections::hash_map::Entry;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use futures::FutureExt as _;
 use isocenter_model::arrival::{InstanceUids, Outcome, Refusal, SentUids};
 use isocenter_model::{
     Classify, CollectionAccession, Fault, ImageAccession, IndividualAccession, SeriesAccession, SeriesInstanceUid,
@@ -148,7 +150,10 @@ impl Work {
                 bytes += more;
                 group.push(another);
             }
-            self.commit(group).await;
+            // A panic costs its group, which is told to send again, and never the archive.
+            if AssertUnwindSafe(self.commit(group)).catch_unwind().await.is_err() {
+                tracing::error!("a commit group panicked; its objects were refused");
+            }
         }
     }
 

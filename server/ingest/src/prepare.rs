@@ -103,7 +103,10 @@ pub(crate) fn prepare(arrival: &Arrival, destination: &Destination, staged: Stag
     let layout = match layout {
         Ok(layout) => layout,
         // Nested beyond any sense, yet whole: kept for a person rather than thrown away.
-        Err(error @ part10::Error::TooDeep { .. }) => return Ok(too_deep(destination, sent, staged, &error)),
+        Err(error @ part10::Error::TooDeep { .. }) => {
+            let finding = Finding::new("Q101", Severity::Block, error.to_string());
+            return known_by_its_bytes(destination, sent, staged, vec![finding]);
+        }
         Err(error) => return Err(unreadable(&sent, &error)),
     };
     if layout.is_media_directory() {
@@ -127,7 +130,13 @@ pub(crate) fn prepare(arrival: &Arrival, destination: &Destination, staged: Stag
                 "no file meta, and no usable UIDs",
             ));
         }
-        Err(Unnamed::Kept(findings)) => return Ok(unnamed(destination, sent, staged, &layout, findings)),
+        Err(Unnamed::Kept(findings)) => {
+            let kept = known_by_its_bytes(destination, sent, staged, findings)?;
+            return Ok(Prepared {
+                transfer_syntax_uid: Some(layout.transfer_syntax_uid.clone()),
+                ..kept
+            });
+        }
     };
     let received = Received {
         arrival,
@@ -161,11 +170,15 @@ fn explicit_little_endian() -> Result<TransferSyntaxUid, part10::Error> {
 }
 
 /// Keeps an object that could not be read far enough to tell which instance it is: known by its bytes alone.
-fn known_by_its_bytes(destination: &Destination, sent: SentUids, staged: Staged, findings: Vec<Finding>) -> Prepared {
-    let digest = staged.memory().map_or([0; 32], |bytes| {
-        *blake3::keyed_hash(&destination.digest_key, bytes).as_bytes()
-    });
-    Prepared {
+fn known_by_its_bytes(
+    destination: &Destination,
+    sent: SentUids,
+    staged: Staged,
+    findings: Vec<Finding>,
+) -> Result<Prepared, Box<Refused>> {
+    let digest = duplicate::bytes_digest(&destination.digest_key, &**staged.source())
+        .map_err(|error| Refused::new(&sent, Refusal::OutOfResources, error.kind().to_string()))?;
+    Ok(Prepared {
         sent,
         sent_digest: digest,
         content_digest: digest,
@@ -174,26 +187,7 @@ fn known_by_its_bytes(destination: &Destination, sent: SentUids, staged: Staged,
         transfer_syntax_uid: None,
         staged,
         verdict: Verdict::Quarantine(findings),
-    }
-}
-
-fn too_deep(destination: &Destination, sent: SentUids, staged: Staged, error: &part10::Error) -> Prepared {
-    let finding = Finding::new("Q101", Severity::Block, error.to_string());
-    known_by_its_bytes(destination, sent, staged, vec![finding])
-}
-
-fn unnamed(
-    destination: &Destination,
-    sent: SentUids,
-    staged: Staged,
-    layout: &Layout,
-    findings: Vec<Finding>,
-) -> Prepared {
-    let kept = known_by_its_bytes(destination, sent, staged, findings);
-    Prepared {
-        transfer_syntax_uid: Some(layout.transfer_syntax_uid.clone()),
-        ..kept
-    }
+    })
 }
 
 /// Why an object's UIDs do not do.

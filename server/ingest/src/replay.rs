@@ -8,7 +8,7 @@ use futures::StreamExt as _;
 use isocenter_schema::commit;
 use isocenter_schema::record::Record;
 use isocenter_schema::{Database, packs};
-use isocenter_storage::Storage;
+use isocenter_storage::{PackName, Storage};
 
 use crate::{Error, events};
 
@@ -21,6 +21,9 @@ pub struct Replayed {
     pub applied: u64,
     /// Rows whose key was destroyed: erased on purpose, and gone.
     pub destroyed: u64,
+    /// The newest pack that was looked at.
+    #[serde(skip)]
+    pub last: Option<PackName>,
 }
 
 /// How far back a replay looks.
@@ -69,8 +72,6 @@ pub async fn run(db: &Database, storage: &Storage, from: From) -> Result<Replaye
         }
         last = Some(name);
     }
-    if let Some(last) = last {
-        packs::advance(db, &last).await?;
-    }
+    done.last = last;
     Ok(done)
 }

@@ -21,7 +21,11 @@ pub(crate) async fn run(options: Options, archive: &Archive, output: Output) -> 
     } else {
         From::Checkpoint
     };
-    let done = replay(&archive.db, &archive.storage, from).await?;
+    let mut done = replay(&archive.db, &archive.storage, from).await?;
+    if let Some(rebuilt) = &archive.rebuilt {
+        done.applied += rebuilt.applied;
+        done.destroyed += rebuilt.destroyed;
+    }
     output.answer(&done, |done| {
         format!(
             "{} packs read, {} applied, {} rows of destroyed keys",

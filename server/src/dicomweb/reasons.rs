@@ -57,7 +57,9 @@ pub fn failure_reason(refusal: Refusal) -> u16 {
         Refusal::Unreadable | Refusal::CutOff => CANNOT_UNDERSTAND,
         Refusal::MissingUid => MISSING_UID,
         Refusal::Mismatch => OTHER_STUDY,
-        Refusal::TooLarge | Refusal::OutOfResources => OUT_OF_RESOURCES,
+        Refusal::OutOfResources => OUT_OF_RESOURCES,
+        // An object above the limit stays above it: out of resources would be sent again for ever.
+        Refusal::TooLarge => CANNOT_UNDERSTAND,
         Refusal::NotAuthorised => NOT_AUTHORISED,
         _ => PROCESSING_FAILURE,
     }
@@ -184,7 +186,7 @@ mod tests {
             (refused(Refusal::CutOff), Some(49152), 409),
             (refused(Refusal::MissingUid), Some(43264), 409),
             (refused(Refusal::Mismatch), Some(43265), 409),
-            (refused(Refusal::TooLarge), Some(42752), 413),
+            (refused(Refusal::TooLarge), Some(49152), 413),
             (refused(Refusal::OutOfResources), Some(42752), 503),
             (refused(Refusal::NotAuthorised), Some(292), 403),
             (refused(Refusal::Internal), Some(272), 500),

@@ -15,7 +15,7 @@ use crate::archive::Archive;
 use crate::http_error::HttpError;
 
 /// Longest side of a picture that is made on request.
-pub const MAX_SIDE: u32 = 8192;
+pub const MAX_SIDE: u32 = 4096;
 /// Longest side of a thumbnail where the client asks for no size.
 const THUMBNAIL: u32 = 128;
 /// Longest side of a thumbnail.

@@ -15,6 +15,9 @@ use crate::archive::Archive;
 /// Name of the model whose codes these are: the label-free transform of `retrieval.md` 3.4.
 pub const MODEL: &str = isocenter_retrieval::PERCEPTUAL_MODEL;
 
+/// Frames with more samples, or more stored bytes, get no code: a small compressed one may be gigabytes when decoded.
+const LARGEST_FRAME: u64 = 32 << 20;
+
 /// What the queue carries.
 #[derive(serde::Deserialize)]
 struct Payload {
@@ -75,6 +78,11 @@ async fn code_of(archive: &Archive, entry: &ImageEntry) -> anyhow::Result<Option
     let Some((facts, ranges)) = map.facts().cloned().zip(map.ranges(middle)) else {
         return Ok(None);
     };
+    let samples = u64::from(facts.rows) * u64::from(facts.columns) * u64::from(facts.samples_per_pixel);
+    let stored: u64 = ranges.iter().map(|range| range.end - range.start).sum();
+    if samples > LARGEST_FRAME || stored > LARGEST_FRAME {
+        return Ok(None);
+    }
     let mut bytes = Vec::new();
     for range in ranges {
         bytes.extend_from_slice(&archive.storage.read(&entry.blob, range).await?);

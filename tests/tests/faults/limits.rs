@@ -100,3 +100,17 @@ async fn an_object_over_the_limit_is_refused_and_the_next_is_taken() {
         peers::said(&sent)
     );
 }
+
+/// Objects that are staged in a file and cannot be named are known by their bytes: two are two.
+#[tokio::test]
+async fn two_large_objects_that_nobody_can_name_are_both_kept() {
+    let archive = TestArchive::start(Backend::Embedded).await;
+    let admin = archive.admin.clone();
+    for number in 1..=2 {
+        let mut sample = Sample::new(1, 1, number).sized(3000);
+        sample.study = "1.2.not-a-uid".to_owned();
+        let (status, body) = archive.stow("/studies", &[sample.file()], Some(&admin)).await;
+        assert_eq!(status, 202, "{body}");
+    }
+    assert_eq!(archive.json(&["quarantine", "list"]).as_array().unwrap().len(), 2);
+}

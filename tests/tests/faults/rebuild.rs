@@ -52,6 +52,9 @@ async fn a_lost_database_is_rebuilt_from_the_store() {
     let file = archive.instance(&path, Some(&admin)).await;
     let pixels = pixels_of(&file);
     assert!((1..=4).any(|n| Sample::new(1, 1, n).pixels() == pixels) || Sample::new(2, 1, 1).pixels() == pixels);
+    // The collection's keys are the old ones: what is sent again is known, and nobody has a second pseudonym.
+    assert_eq!(archive.stow("/studies", &files, Some(&admin)).await.0, 200);
+    assert_eq!(archive.search("/instances", Some(&admin)).await.len(), 5);
     // New accessions go on after the old ones.
     assert_eq!(
         archive

@@ -20,7 +20,7 @@ use isocenter_model::uid::{TransferSyntaxUid, transfer_syntax as uid};
 use crate::{Error, Frame, Photometric, PixelFacts, Samples};
 
 /// The largest frame that is decoded, in bytes of its samples.
-const LARGEST: u64 = 1 << 30;
+const LARGEST: u64 = 1 << 28;
 
 /// How the frames of a transfer syntax are coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -35,6 +35,13 @@ fn feed(hasher: &mut blake3::Hasher, source: &dyn ByteSource, mut offset: u64, m
     Ok(())
 }
 
+/// Returns the keyed digest of all bytes, wherever they are staged.
+pub(crate) fn bytes_digest(key: &[u8; 32], source: &dyn ByteSource) -> std::io::Result<[u8; 32]> {
+    let mut hasher = blake3::Hasher::new_keyed(key);
+    feed(&mut hasher, source, 0, source.len())?;
+    Ok(*hasher.finalize().as_bytes())
+}
+
 /// Returns the keyed digest of the pixel data's bit stream, without item headers and offset table.
 pub(crate) fn pixel_digest(key: &[u8; 32], source: &dyn ByteSource, layout: &Layout) -> std::io::Result<[u8; 32]> {
     let mut hasher = blake3::Hasher::new_keyed(key);
