@@ -34,6 +34,7 @@ def main():
     counts = of_nextest(log, sys.argv[2]) if os.path.exists(sys.argv[2]) else of_cargo_test(log)
     run, failed, skipped, left_out = counts
     print(f"tests = {run}, failed = {failed}, skipped = {skipped}, left out (../shared is absent) = {left_out}")
+    print(f"{run - failed} passed, {failed} failed, {skipped} skipped")
     return 0 if run else "no test ran"
 
 
