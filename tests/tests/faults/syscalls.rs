@@ -45,6 +45,16 @@ fn calls(log: &str) -> Vec<(f64, String)> {
     done
 }
 
+/// Returns the path of the file that a call works on, which `-yy` writes beside its descriptor: `fsync(31</path>)`.
+fn file_of(line: &str) -> &str {
+    let from = line.find('<').map_or(line.len(), |at| at + 1);
+    let rest = line.get(from..).unwrap_or("");
+    rest.split(">,")
+        .next()
+        .and_then(|path| path.split(">)").next())
+        .unwrap_or("")
+}
+
 #[tokio::test]
 async fn every_answer_follows_the_flush_of_its_pack() {
     let mut archive = TestArchive::start(Backend::Embedded).await;
@@ -123,44 +133,45 @@ async fn every_answer_follows_the_flush_of_its_pack() {
         "{} answers in the trace",
         answers.len()
     );
-    let is_write = |c: &&Call<'_>| c.name.contains("write") && c.line.contains("/blobs/");
-    let is_flush = |c: &&Call<'_>| (c.name == "fsync" || c.name == "fdatasync") && c.line.contains("/blobs/");
+    let is_write = |c: &Call<'_>| c.name.contains("write") && c.line.contains("/blobs/");
+    let is_flush = |c: &Call<'_>| (c.name == "fsync" || c.name == "fdatasync") && c.line.contains("/blobs/");
     let mut before = f64::MIN;
     let mut proven = 0;
     for answer in &answers[answers.len() - objects as usize..] {
-        let writes: Vec<&Call<'_>> = calls
+        let (from, to) = (before, *answer);
+        let window: Vec<&Call<'_>> = calls.iter().filter(|c| c.ended > from && c.ended < to).collect();
+        // Each file is flushed itself, after its own last write: the folder's flush says nothing of its content.
+        let mut last: HashMap<&str, f64> = HashMap::new();
+        for write in window.iter().filter(|c| is_write(c)) {
+            let ended = last.entry(file_of(write.line)).or_insert(f64::MIN);
+            *ended = ended.max(write.ended);
+        }
+        assert!(!last.is_empty(), "an answer without a write before it");
+        for (written, ended) in &last {
+            let flushed = window
+                .iter()
+                .filter(|c| is_flush(c))
+                .any(|c| file_of(c.line) == *written && c.ended > *ended);
+            assert!(
+                flushed,
+                "{written} was not flushed between its last write and the answer"
+            );
+        }
+        // The name must be durable too: a folder, not one of the files, is flushed after the rename.
+        let renamed = window
             .iter()
-            .filter(is_write)
-            .filter(|c| c.ended > before && c.ended < *answer)
-            .collect();
-        let last = writes.iter().map(|c| c.ended).fold(f64::MIN, f64::max);
-        assert!(!writes.is_empty(), "an answer without a write before it");
-        let flushed = calls
-            .iter()
-            .filter(is_flush)
-            .any(|c| c.ended > last && c.ended < *answer);
-        assert!(
-            flushed,
-            "the pack of an acknowledged object was not flushed between its last write and the answer"
-        );
-        // The name must be durable too: the folder is flushed after the rename.
-        let renamed = calls
-            .iter()
-            .filter(|c| {
-                (c.name.starts_with("rename") || c.name == "linkat")
-                    && c.line.contains("/blobs/")
-                    && c.ended > before
-                    && c.ended < *answer
-            })
+            .filter(|c| (c.name.starts_with("rename") || c.name == "linkat") && c.line.contains("/blobs/"))
             .map(|c| c.ended)
             .fold(f64::MIN, f64::max);
-        if renamed > f64::MIN {
-            let named = calls
-                .iter()
-                .filter(is_flush)
-                .any(|c| c.ended > renamed && c.ended < *answer);
-            assert!(named, "the pack's name was not flushed before the answer");
-        }
+        assert!(
+            renamed > f64::MIN,
+            "a pack appears under its name whole, by a rename or a link"
+        );
+        let named = window
+            .iter()
+            .filter(|c| is_flush(c))
+            .any(|c| !last.contains_key(file_of(c.line)) && c.ended > renamed);
+        assert!(named, "the pack's name was not flushed before the answer");
         before = *answer;
         proven += 1;
     }
