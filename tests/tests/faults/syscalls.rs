@@ -46,13 +46,22 @@ fn calls(log: &str) -> Vec<(f64, String)> {
 }
 
 /// Returns the path of the file that a call works on, which `-yy` writes beside its descriptor: `fsync(31</path>)`.
+/// What follows the path differs: a call that another thread interrupted has been joined from two lines.
 fn file_of(line: &str) -> &str {
     let from = line.find('<').map_or(line.len(), |at| at + 1);
-    let rest = line.get(from..).unwrap_or("");
-    rest.split(">,")
-        .next()
-        .and_then(|path| path.split(">)").next())
-        .unwrap_or("")
+    line.get(from..).and_then(|rest| rest.split('>').next()).unwrap_or("")
+}
+
+#[test]
+fn a_flush_that_another_thread_interrupts_keeps_its_file_and_its_end() {
+    let log = "7 10.000001 write(31</blobs/a>, \"x\", 1) = 1 <0.000010>\n\
+               7 10.000020 fdatasync(31</blobs/a> <unfinished ...>\n\
+               8 10.000030 fsync(9</blobs>) = 0 <0.000005>\n\
+               7 10.000090 <... fdatasync resumed>) = 0 <0.000070>\n";
+    let calls = calls(log);
+    let files: Vec<&str> = calls.iter().map(|(_, line)| file_of(line)).collect();
+    assert_eq!(files, ["/blobs/a", "/blobs", "/blobs/a"]);
+    assert!(calls[2].0 > 10.00008 && calls[2].1.starts_with("fdatasync("), "{:?}", calls[2]);
 }
 
 #[tokio::test]
