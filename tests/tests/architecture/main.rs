@@ -31,6 +31,11 @@ fn packages() -> Vec<Package> {
         .iter()
         .map(|package| Package {
             name: package.name.to_string(),
+            folder: package
+                .manifest_path
+                .parent()
+                .expect("a manifest lies in a folder")
+                .into(),
             dependencies: package
                 .dependencies
                 .iter()
@@ -53,7 +58,8 @@ fn assert_none(violations: &[String]) {
 }
 
 /// Every Rust file below a folder of the workspace.
-fn rust_files(below: &str) -> Vec<(PathBuf, String)> {
+fn rust_files(below: impl AsRef<Path>) -> Vec<(PathBuf, String)> {
+    let below = below.as_ref();
     let mut folders = vec![workspace().join(below)];
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
@@ -69,7 +75,7 @@ fn rust_files(below: &str) -> Vec<(PathBuf, String)> {
             }
         }
     }
-    assert!(!files.is_empty(), "no Rust file below {below}");
+    assert!(!files.is_empty(), "no Rust file below {}", below.display());
     files
 }
 
@@ -81,6 +87,24 @@ fn packages_depend_only_on_those_the_design_names() {
 #[test]
 fn heavy_crates_are_used_only_by_their_owners() {
     assert_none(&rules::wrong_users(&packages()));
+}
+
+#[test]
+fn every_dependency_is_named_by_the_sources_of_its_package() {
+    for package in packages() {
+        let texts = |name: &str| -> Vec<String> {
+            let folder = package.folder.join(name);
+            if !folder.is_dir() {
+                return Vec::new();
+            }
+            rust_files(folder).into_iter().map(|(_, text)| text).collect()
+        };
+        let shipped = texts("src");
+        let mut all = shipped.clone();
+        all.extend(texts("tests"));
+        all.extend(texts("benches"));
+        assert_none(&rules::unused(&package, &shipped, &all));
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The rules as data and pure functions.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 /// Whether a dependency is part of what is shipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub(crate) struct Dependency {
 #[derive(Clone, Debug)]
 pub(crate) struct Package {
     pub(crate) name: String,
+    /// Where its manifest lies.
+    pub(crate) folder: PathBuf,
     pub(crate) dependencies: Vec<Dependency>,
 }
 
@@ -82,8 +85,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("faiss*", &["isocenter-retrieval"]),
 ];
 
-/// Test packages may hold a double of what the owner hides: the forgetful store stands on `object_store`.
-const TEST_USERS: &[(&str, &str)] = &[("object_store", "isocenter-tests")];
+/// Dependencies that no source names, and which are there for what they make of others (the manifest says what).
+const UNNAMED: &[(&str, &str)] = &[("isocenter-storage", "reqwest")];
 
 /// Crates that must not be in the tree: slow C builds, a second TLS, another licence.
 const BANNED: &[&str] = &[
@@ -154,11 +157,10 @@ pub(crate) fn wrong_users(packages: &[Package]) -> Vec<String> {
     let mut found = Vec::new();
     for package in packages {
         for dependency in &package.dependencies {
-            let Some((owned, owners)) = OWNERS.iter().find(|(owned, _)| matches(owned, &dependency.name)) else {
+            let Some((_, owners)) = OWNERS.iter().find(|(owned, _)| matches(owned, &dependency.name)) else {
                 continue;
             };
-            let as_double = dependency.kind == Kind::Test && TEST_USERS.contains(&(*owned, package.name.as_str()));
-            if !owners.contains(&package.name.as_str()) && !as_double {
+            if !owners.contains(&package.name.as_str()) {
                 found.push(format!(
                     "{} must not use {}, which belongs to {}",
                     package.name,
@@ -169,6 +171,38 @@ pub(crate) fn wrong_users(packages: &[Package]) -> Vec<String> {
         }
     }
     found
+}
+
+/// Returns the dependencies that the sources of a package do not name: each costs a build, and a place for mistakes of others.
+///
+/// `shipped` are the sources below `src`; `all` are those with the tests beside it.
+pub(crate) fn unused(package: &Package, shipped: &[String], all: &[String]) -> Vec<String> {
+    let is_named = |name: &str, sources: &[String]| {
+        let name = name.replace('-', "_");
+        sources.iter().any(|source| names(source, &name))
+    };
+    package
+        .dependencies
+        .iter()
+        .filter(|one| !UNNAMED.contains(&(package.name.as_str(), one.name.as_str())))
+        .filter(|one| !is_named(&one.name, if one.kind == Kind::Test { all } else { shipped }))
+        .map(|one| format!("{} does not use {}", package.name, one.name))
+        .collect()
+}
+
+/// Whether a source names a crate in a path or in a `use`, outside a comment.
+fn names(source: &str, krate: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    source
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .any(|line| {
+            line.match_indices(krate).any(|(at, _)| {
+                let (before, after) = (&line[..at], &line[at + krate.len()..]);
+                !before.ends_with(is_word)
+                    && (after.starts_with("::") || before.ends_with("use ") && !after.starts_with(is_word))
+            })
+        })
 }
 
 /// Returns the banned crates that a lock file holds.
@@ -233,6 +267,7 @@ mod tests {
             .collect();
         Package {
             name: name.into(),
+            folder: PathBuf::new(),
             dependencies,
         }
     }
@@ -306,19 +341,51 @@ mod tests {
     }
 
     #[test]
-    fn owners_and_the_store_double_of_the_tests_pass() {
+    fn owners_pass_and_tests_are_no_exception() {
         let world = [
             package(
                 "isocenter-storage",
                 &[("object_store", Kind::Normal), ("aes-gcm", Kind::Normal)],
             ),
             package("isocenter-conformance", &[("dicom-ul", Kind::Normal)]),
-            package("isocenter-tests", &[("object_store", Kind::Test)]),
         ];
         assert!(wrong_users(&world).is_empty());
         assert_eq!(
-            wrong_users(&[package("isocenter-tests", &[("object_store", Kind::Normal)])]).len(),
+            wrong_users(&[package("isocenter-tests", &[("object_store", Kind::Test)])]).len(),
             1
+        );
+    }
+
+    #[test]
+    fn a_dependency_that_no_source_names_is_found() {
+        let package = package(
+            "isocenter-model",
+            &[
+                ("serde", Kind::Normal),
+                ("dicom-core", Kind::Normal),
+                ("hex", Kind::Normal),
+                ("smallvec", Kind::Normal),
+                ("proptest", Kind::Test),
+            ],
+        );
+        let shipped = vec![
+            "use serde::Deserialize;\nfn f() { dicom_core::header::tag() }".to_owned(),
+            "// hex::encode was here\nuse my_smallvec::SmallVec; fn g(hex: u8) {}".to_owned(),
+        ];
+        let mut all = shipped.clone();
+        assert_eq!(
+            unused(&package, &shipped, &all),
+            [
+                "isocenter-model does not use hex",
+                "isocenter-model does not use smallvec",
+                "isocenter-model does not use proptest",
+            ]
+        );
+        all.push("use proptest::prelude::*; use hex;".to_owned());
+        assert_eq!(
+            unused(&package, &shipped, &all).len(),
+            2,
+            "what only tests name is no reason to ship it"
         );
     }
 

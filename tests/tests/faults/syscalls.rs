@@ -61,7 +61,11 @@ fn a_flush_that_another_thread_interrupts_keeps_its_file_and_its_end() {
     let calls = calls(log);
     let files: Vec<&str> = calls.iter().map(|(_, line)| file_of(line)).collect();
     assert_eq!(files, ["/blobs/a", "/blobs", "/blobs/a"]);
-    assert!(calls[2].0 > 10.00008 && calls[2].1.starts_with("fdatasync("), "{:?}", calls[2]);
+    assert!(
+        calls[2].0 > 10.00008 && calls[2].1.starts_with("fdatasync("),
+        "{:?}",
+        calls[2]
+    );
 }
 
 #[tokio::test]
