@@ -11,7 +11,7 @@ pub fn shared() -> Option<PathBuf> {
     if path.join("dicom/MANIFEST.csv").exists() {
         return Some(path);
     }
-    eprintln!("left out: needs the shared test data (ISOCENTER_TEST_DATA)");
+    eprintln!("left out: ../shared/data is absent (ISOCENTER_TEST_DATA names another place)");
     None
 }
 

@@ -26,7 +26,7 @@ fn data() -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    println!("left out: no test data at {}", folder.display());
+    println!("left out: ../shared/data is absent (looked in {})", folder.display());
     None
 }
 

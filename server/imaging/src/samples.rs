@@ -42,7 +42,7 @@ pub(crate) fn folder() -> Option<PathBuf> {
     if root.join("MANIFEST.csv").exists() {
         return Some(root);
     }
-    eprintln!("left out: no sample files");
+    eprintln!("left out: ../shared/data is absent");
     None
 }
 

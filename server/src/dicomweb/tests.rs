@@ -552,7 +552,7 @@ async fn all_syntaxes_of_one_image_give_the_same_native_frame() {
     );
     let folder = root.join("dicom/transfer-syntax/mr-small");
     let Ok(entries) = std::fs::read_dir(&folder) else {
-        eprintln!("left out: no test data at {}", folder.display());
+        eprintln!("left out: ../shared/data is absent (looked in {})", folder.display());
         return;
     };
     let world = world().await;
