@@ -6,7 +6,7 @@ if ! command -v cargo-deny >/dev/null; then
   [ -x "$STATE/bin/cargo-deny" ] || CARGO_TARGET_DIR=$STATE/target cargo install --locked --root "$STATE" cargo-deny
   rm -rf "$STATE/target"
 fi
-cargo deny --config .deny.toml check bans licenses sources
+cargo deny --config .deny.toml check --hide-inclusion-graph bans licenses sources
 # The advisory database comes over the network; a machine without one still checks the rest.
 if cargo deny --config .deny.toml fetch db; then
   cargo deny --config .deny.toml check advisories
