@@ -190,6 +190,19 @@ impl Answer {
         multipart::parse(&content_type, &self.body).with_context(|| self.seen())
     }
 
+    /// Returns the content of the first part; none is empty content.
+    ///
+    /// # Errors
+    /// When it is no complete multipart body.
+    pub fn first_part(&self) -> Result<Bytes> {
+        Ok(self
+            .parts()?
+            .into_iter()
+            .next()
+            .map(|part| part.body)
+            .unwrap_or_default())
+    }
+
     /// Returns request, status and type in one line, for messages. Never the body: it may hold patient data.
     pub fn seen(&self) -> String {
         format!(

@@ -211,6 +211,16 @@ impl TestArchive {
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("isocenter {arguments:?}: {error}: {out}"))
     }
 
+    /// Makes a collection that keeps what it gets as it is and releases it at once. Returns where to store to it.
+    pub fn keeps_as_sent(&self) -> String {
+        let create = ["collection", "create", "--title", "as sent"];
+        let made = self.json(&[&create[..], &["--profile", "none", "--release", "automatic"]].concat());
+        format!(
+            "/collections/{}/studies",
+            made["accession"].as_str().expect("an accession")
+        )
+    }
+
     /// Returns everything that the server wrote to its log so far, over all its starts.
     pub fn log(&self) -> String {
         (1..=self.starts)
@@ -391,6 +401,17 @@ impl Drop for TestArchive {
                 .output();
         }
     }
+}
+
+/// Returns the path of the instance that a row of a search names, below the root of DICOMweb.
+pub fn path_of(row: &Value) -> String {
+    let of = |tag: &str| row[tag]["Value"][0].as_str().expect("a UID");
+    format!(
+        "/studies/{}/series/{}/instances/{}",
+        of("0020000D"),
+        of("0020000E"),
+        of("00080018")
+    )
 }
 
 /// Returns the parts of a multipart body: head and content.

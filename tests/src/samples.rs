@@ -59,6 +59,14 @@ impl Sample {
         self
     }
 
+    /// Returns its path below the root of DICOMweb, where it is kept under its own UIDs.
+    pub fn path(&self) -> String {
+        format!(
+            "/studies/{}/series/{}/instances/{}",
+            self.study, self.series, self.instance
+        )
+    }
+
     /// Returns the stored samples, little endian: stripes whose direction and width depend on the instance.
     pub fn pixels(&self) -> Vec<u8> {
         let size = u32::from(self.size);

@@ -134,12 +134,7 @@ async fn implicit(world: &World) -> Verdict {
         .web
         .get(&located.instance_path(), crate::web::media::INSTANCES)
         .await?;
-    let part = answer
-        .parts()?
-        .into_iter()
-        .next()
-        .map(|part| part.body)
-        .unwrap_or_default();
+    let part = answer.first_part()?;
     expect(
         Some(crate::sample::pixel_data(&part)?.as_slice()) == set.value(tags::PIXEL_DATA),
         || "the pixel data differ".into(),
@@ -176,12 +171,7 @@ async fn conflict(world: &World) -> Verdict {
         .web
         .get(&located.instance_path(), crate::web::media::INSTANCES)
         .await?;
-    let part = answer
-        .parts()?
-        .into_iter()
-        .next()
-        .map(|part| part.body)
-        .unwrap_or_default();
+    let part = answer.first_part()?;
     let same = crate::sample::pixel_data(&part)? == crate::sample::pixel_data(&first.file)?;
     expect(same, || "the first instance was changed".into())
 }

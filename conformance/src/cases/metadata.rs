@@ -1,7 +1,8 @@
-//! WADO-RS, metadata and bulk data (PS3.18 10.4.1, 10.4.1, Annex F).
+//! WADO-RS, metadata and bulk data (PS3.18 10.4.1, Annex F).
 
 use super::cases;
 use crate::data_set::tags;
+use crate::dicom_json::Row;
 use crate::multipart::essence;
 use crate::report::{Verdict, expect, not_applicable};
 use crate::web::media;
@@ -16,6 +17,11 @@ cases! {
     "PS3.18-F-05", "PS3.18 F.2.2", "What a viewer needs is there, with the values sent", viewer;
     "PS3.18-F-06", "PS3.18 F.2.3", "Names in Latin, Chinese and Japanese come back in their component groups", names;
     "PS3.18-F-07", "PS3.18 10.4.1", "The BulkDataURI of the pixel data gives the pixel data", bulk_data;
+}
+
+/// Returns the data sets of what a path names.
+async fn metadata(world: &World, path: &str) -> anyhow::Result<Vec<Row>> {
+    world.web.get(&format!("{path}/metadata"), media::JSON).await?.rows()
 }
 
 async fn arrays(world: &World) -> Verdict {
@@ -38,12 +44,7 @@ async fn arrays(world: &World) -> Verdict {
 
 async fn shape(world: &World) -> Verdict {
     let seed = world.seed()?;
-    for row in world
-        .web
-        .get(&format!("{}/metadata", seed.first.study_path()), media::JSON)
-        .await?
-        .rows()?
-    {
+    for row in metadata(world, &seed.first.study_path()).await? {
         row.check_shape()?;
     }
     Ok(())
@@ -51,12 +52,7 @@ async fn shape(world: &World) -> Verdict {
 
 async fn no_inline_pixels(world: &World) -> Verdict {
     let seed = world.seed()?;
-    for row in world
-        .web
-        .get(&format!("{}/metadata", seed.first.study_path()), media::JSON)
-        .await?
-        .rows()?
-    {
+    for row in metadata(world, &seed.first.study_path()).await? {
         let inline = row
             .element(tags::PIXEL_DATA)
             .is_some_and(|element| element.get("InlineBinary").is_some() || element.get("Value").is_some());
@@ -91,11 +87,7 @@ async fn character_set(world: &World) -> Verdict {
 
 async fn viewer(world: &World) -> Verdict {
     let seed = world.seed()?;
-    let rows = world
-        .web
-        .get(&format!("{}/metadata", seed.first.instance_path()), media::JSON)
-        .await?
-        .rows()?;
+    let rows = metadata(world, &seed.first.instance_path()).await?;
     let row = rows
         .first()
         .ok_or_else(|| crate::report::Objection::Fail("no data set".into()))?;
@@ -165,11 +157,7 @@ async fn names(world: &World) -> Verdict {
 
 async fn bulk_data(world: &World) -> Verdict {
     let seed = world.seed()?;
-    let rows = world
-        .web
-        .get(&format!("{}/metadata", seed.first.instance_path()), media::JSON)
-        .await?
-        .rows()?;
+    let rows = metadata(world, &seed.first.instance_path()).await?;
     let uri = rows
         .first()
         .and_then(|row| row.element(tags::PIXEL_DATA))

@@ -65,12 +65,7 @@ async fn next_entry(world: &World) -> Verdict {
          multipart/related; type=\"application/dicom\"; transfer-syntax=1.2.840.10008.1.2.1; q=0.5";
     let answer = world.web.get(&path, accept).await?;
     answer.expect_status(&[200])?;
-    let part = answer
-        .parts()?
-        .into_iter()
-        .next()
-        .map(|part| part.body)
-        .unwrap_or_default();
+    let part = answer.first_part()?;
     let (_, syntax) = header(&part)?;
     expect(syntax == EXPLICIT_VR_LITTLE_ENDIAN, || {
         format!("transfer syntax {syntax}")
@@ -91,12 +86,7 @@ async fn as_stored(world: &World) -> Verdict {
     let path = world.seed()?.first.instance_path();
     let answer = world.web.get(&path, media::INSTANCES_AS_STORED).await?;
     answer.expect_status(&[200])?;
-    let part = answer
-        .parts()?
-        .into_iter()
-        .next()
-        .map(|part| part.body)
-        .unwrap_or_default();
+    let part = answer.first_part()?;
     let (_, syntax) = header(&part)?;
     expect(syntax == EXPLICIT_VR_LITTLE_ENDIAN, || {
         format!("stored as Explicit VR Little Endian, came as {syntax}")

@@ -132,12 +132,7 @@ async fn boundary_look_alike(world: &World) -> Verdict {
     set.bytes(tags::PIXEL_DATA, "OW", pixels.clone());
     let (_, located) = world.store_and_locate(&set).await?;
     let answer = world.web.get(&located.instance_path(), media::INSTANCES).await?;
-    let part = answer
-        .parts()?
-        .into_iter()
-        .next()
-        .map(|part| part.body)
-        .unwrap_or_default();
+    let part = answer.first_part()?;
     expect(pixel_data(&part)? == pixels, || {
         "the pixel data changed on the way".into()
     })
@@ -189,12 +184,7 @@ async fn implicit_in_explicit_out(world: &World) -> Verdict {
     for accept in [media::INSTANCES, media::INSTANCES_AS_STORED] {
         let answer = world.web.get(&located.instance_path(), accept).await?;
         answer.expect_status(&[200])?;
-        let part = answer
-            .parts()?
-            .into_iter()
-            .next()
-            .map(|part| part.body)
-            .unwrap_or_default();
+        let part = answer.first_part()?;
         let (_, syntax) = crate::sample::header(&part)?;
         expect(syntax != IMPLICIT_VR_LITTLE_ENDIAN, || {
             format!("`{accept}` gave Implicit VR Little Endian")

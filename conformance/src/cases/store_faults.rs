@@ -151,12 +151,7 @@ async fn conflict(world: &World) -> Verdict {
         )
     })?;
     let now = world.web.get(&located.instance_path(), media::INSTANCES).await?;
-    let part = now
-        .parts()?
-        .into_iter()
-        .next()
-        .map(|part| part.body)
-        .unwrap_or_default();
+    let part = now.first_part()?;
     expect(pixel_data(&part)? == pixel_data(&sample.file)?, || {
         "the first instance was changed".into()
     })

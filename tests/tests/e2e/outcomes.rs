@@ -41,7 +41,7 @@ on_both! {
         let admin = archive.admin.clone();
         let (status, body) = archive.stow(&format!("/collections/{accession}/studies"), &[sample.file()], Some(&admin)).await;
         assert_eq!(status, 200, "{body}");
-        let path = format!("/studies/{}/series/{}/instances/{}", sample.study, sample.series, sample.instance);
+        let path = sample.path();
         let url = body["00081199"]["Value"][0]["00081190"]["Value"][0].as_str().unwrap().to_owned();
         assert!(url.ends_with(&path), "{url}");
         let stored = archive.instance(&path, None).await;
@@ -87,7 +87,7 @@ on_both! {
         std::fs::write(&file, second.file()).unwrap();
         let sent = peers::storescu(&archive.dimse, "CONFLICT", &[&file], &[]);
         assert!(peers::said(&sent).to_lowercase().contains("b007"), "{}", peers::said(&sent));
-        let path = format!("/studies/{}/series/{}/instances/{}", first.study, first.series, first.instance);
+        let path = first.path();
         assert_eq!(isocenter_tests::samples::pixels_of(&archive.instance(&path, None).await), first.pixels());
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use isocenter_tests::archive::{Backend, TestArchive, program};
+use isocenter_tests::archive::{Backend, TestArchive, path_of, program};
 use isocenter_tests::peers::said;
 use isocenter_tests::samples::{Sample, pixels_of};
 
@@ -87,12 +87,6 @@ impl Places {
     }
 }
 
-async fn attested(archive: &TestArchive) -> String {
-    let create = ["collection", "create", "--title", "backup"];
-    let made = archive.json(&[&create[..], &["--profile", "none", "--release", "automatic"]].concat());
-    format!("/collections/{}/studies", made["accession"].as_str().unwrap())
-}
-
 async fn store(archive: &TestArchive, path: &str, sample: &Sample, expected: u16) {
     let (status, body) = archive.stow(path, &[sample.file()], Some(&archive.admin)).await;
     assert_eq!(status, expected, "{body}");
@@ -102,14 +96,9 @@ async fn store(archive: &TestArchive, path: &str, sample: &Sample, expected: u16
 async fn instances(archive: &TestArchive) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     for row in archive.search("/instances?limit=1000", Some(&archive.admin)).await {
-        let of = |tag: &str| row[tag]["Value"][0].as_str().unwrap().to_owned();
-        let instance = of("00080018");
-        let path = format!(
-            "/studies/{}/series/{}/instances/{instance}",
-            of("0020000D"),
-            of("0020000E")
-        );
-        found.insert(instance, archive.instance(&path, Some(&archive.admin)).await);
+        let path = path_of(&row);
+        let file = archive.instance(&path, Some(&archive.admin)).await;
+        found.insert(path, file);
     }
     found
 }
@@ -120,7 +109,7 @@ async fn fill(archive: &TestArchive) -> String {
         store(archive, "/studies", &Sample::new(1, 1, number), 202).await;
     }
     archive.json(&["collection", "release", "OBIA0001"]);
-    let path = attested(archive).await;
+    let path = archive.keeps_as_sent();
     for number in 1..=2 {
         store(archive, &path, &Sample::new(2, 1, number), 200).await;
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use isocenter_tests::archive::{Backend, TestArchive};
+use isocenter_tests::archive::{Backend, TestArchive, path_of};
 use isocenter_tests::samples::{Sample, pixels_of};
 
 /// Stores a sample and returns whether success was answered.
@@ -27,20 +27,6 @@ async fn acknowledged(archive: &TestArchive, path: &str, sample: &Sample) -> boo
     sent.is_ok_and(|answer| answer.status() == 200)
 }
 
-async fn attested(archive: &TestArchive) -> String {
-    let made = archive.json(&[
-        "collection",
-        "create",
-        "--title",
-        "kills",
-        "--profile",
-        "none",
-        "--release",
-        "automatic",
-    ]);
-    format!("/collections/{}/studies", made["accession"].as_str().unwrap())
-}
-
 /// Checks that every acknowledged sample is there, whole, and that nothing is there by half.
 async fn all_there(archive: &TestArchive, acknowledged: &[Sample]) {
     let rows = archive.search("/instances?limit=5000", Some(&archive.admin)).await;
@@ -54,29 +40,18 @@ async fn all_there(archive: &TestArchive, acknowledged: &[Sample]) {
             "{} was acknowledged and is not found",
             sample.instance
         );
-        let path = format!(
-            "/studies/{}/series/{}/instances/{}",
-            sample.study, sample.series, sample.instance
-        );
-        let file = archive.instance(&path, Some(&archive.admin)).await;
+        let file = archive.instance(&sample.path(), Some(&archive.admin)).await;
         assert_eq!(pixels_of(&file), sample.pixels(), "{}", sample.instance);
     }
     // What is found can be read, also when nobody was told of its success.
     for row in rows.values() {
-        let of = |tag: &str| row[tag]["Value"][0].as_str().unwrap().to_owned();
-        let path = format!(
-            "/studies/{}/series/{}/instances/{}",
-            of("0020000D"),
-            of("0020000E"),
-            of("00080018")
-        );
-        archive.instance(&path, Some(&archive.admin)).await;
+        archive.instance(&path_of(row), Some(&archive.admin)).await;
     }
 }
 
 async fn dies_at(backend: Backend, place: &str) {
     let mut archive = TestArchive::start(backend).await;
-    let path = attested(&archive).await;
+    let path = archive.keeps_as_sent();
     let first = Sample::new(1, 1, 1);
     assert!(acknowledged(&archive, &path, &first).await);
     archive.stop();
@@ -127,7 +102,7 @@ async fn kills_at_random_lose_nothing_that_was_acknowledged() {
     println!("seed {seed}, {rounds} kills");
     let mut random = seed;
     let mut archive = TestArchive::start(Backend::Embedded).await;
-    let path = attested(&archive).await;
+    let path = archive.keeps_as_sent();
     let mut safe: Vec<Sample> = Vec::new();
     let mut in_flight = 0;
     for round in 0..rounds {

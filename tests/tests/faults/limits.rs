@@ -1,6 +1,6 @@
 //! A full disk, and objects that are too large.
 
-use isocenter_tests::archive::{Backend, TestArchive};
+use isocenter_tests::archive::{Backend, TestArchive, path_of};
 use isocenter_tests::peers;
 use isocenter_tests::samples::Sample;
 
@@ -56,14 +56,7 @@ async fn a_full_disk_is_answered_a700_and_503_and_reading_goes_on() {
     let rows = archive.search("/instances", Some(&admin)).await;
     assert_eq!(rows.len(), stored);
     for row in &rows {
-        let of = |tag: &str| row[tag]["Value"][0].as_str().unwrap().to_owned();
-        let path = format!(
-            "/studies/{}/series/{}/instances/{}",
-            of("0020000D"),
-            of("0020000E"),
-            of("00080018")
-        );
-        archive.instance(&path, Some(&admin)).await;
+        archive.instance(&path_of(row), Some(&admin)).await;
     }
     archive.kill();
 }

@@ -1,6 +1,6 @@
 //! The database can be rebuilt from the store alone.
 
-use isocenter_tests::archive::{Backend, TestArchive};
+use isocenter_tests::archive::{Backend, TestArchive, path_of};
 use isocenter_tests::samples::{Sample, pixels_of};
 
 #[tokio::test]
@@ -42,14 +42,7 @@ async fn a_lost_database_is_rebuilt_from_the_store() {
         strip(before.clone())
     );
     assert_eq!(archive.search("/instances", None).await.len(), 4);
-    let of = |tag: &str| before[0][tag]["Value"][0].as_str().unwrap().to_owned();
-    let path = format!(
-        "/studies/{}/series/{}/instances/{}",
-        of("0020000D"),
-        of("0020000E"),
-        of("00080018")
-    );
-    let file = archive.instance(&path, Some(&admin)).await;
+    let file = archive.instance(&path_of(&before[0]), Some(&admin)).await;
     let pixels = pixels_of(&file);
     assert!((1..=4).any(|n| Sample::new(1, 1, n).pixels() == pixels) || Sample::new(2, 1, 1).pixels() == pixels);
     // The collection's keys are the old ones: what is sent again is known, and nobody has a second pseudonym.

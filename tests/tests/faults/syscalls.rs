@@ -71,17 +71,7 @@ fn a_flush_that_another_thread_interrupts_keeps_its_file_and_its_end() {
 #[tokio::test]
 async fn every_answer_follows_the_flush_of_its_pack() {
     let mut archive = TestArchive::start(Backend::Embedded).await;
-    let made = archive.json(&[
-        "collection",
-        "create",
-        "--title",
-        "t",
-        "--profile",
-        "none",
-        "--release",
-        "automatic",
-    ]);
-    let path = format!("/collections/{}/studies", made["accession"].as_str().unwrap());
+    let path = archive.keeps_as_sent();
     archive.stop();
     let trace = archive.scratch().join("trace");
     let calls_of =

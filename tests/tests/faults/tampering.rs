@@ -21,17 +21,7 @@ async fn one_changed_byte_is_an_error_and_never_a_picture() {
     let archive = TestArchive::start(Backend::Embedded).await;
     let admin = archive.admin.clone();
     let sample = Sample::new(1, 1, 1).sized(256);
-    let made = archive.json(&[
-        "collection",
-        "create",
-        "--title",
-        "t",
-        "--profile",
-        "none",
-        "--release",
-        "automatic",
-    ]);
-    let path = format!("/collections/{}/studies", made["accession"].as_str().unwrap());
+    let path = archive.keeps_as_sent();
     assert_eq!(archive.stow(&path, &[sample.file()], Some(&admin)).await.0, 200);
     assert!(archive.run(&["verify"]).status.success());
     let mut packs = Vec::new();
@@ -48,13 +38,9 @@ async fn one_changed_byte_is_an_error_and_never_a_picture() {
     assert_eq!(verified.status.code(), Some(1));
     let said: serde_json::Value = serde_json::from_slice(&verified.stdout).unwrap();
     assert_eq!(said["damage"].as_array().unwrap().len(), 1, "{said}");
-    let instance = format!(
-        "/studies/{}/series/{}/instances/{}",
-        sample.study, sample.series, sample.instance
-    );
     let answer = archive
         .get(
-            &format!("/dicom-web{instance}/frames/1"),
+            &format!("/dicom-web{}/frames/1", sample.path()),
             Some(&admin),
             Some("multipart/related; type=\"application/octet-stream\""),
         )
