@@ -1,6 +1,7 @@
-//! The synthetic archive, small here; `ISOCENTER_TEST_IMAGES` makes it larger and prints what searches cost.
+//! The synthetic archive, small here; `ISOCENTER_TEST_IMAGES` makes it larger. It prints how large the database is and what
+//! searches cost, each asked `ISOCENTER_TEST_ROUNDS` times.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use isocenter_model::query::{Key, Query, Rule};
 use isocenter_model::{Level, StudyInstanceUid};
@@ -17,10 +18,8 @@ on_both!(
 );
 
 async fn a_synthetic_archive_has_its_size_and_right_counters(mut world: World) {
-    let images = std::env::var("ISOCENTER_TEST_IMAGES")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(3_000_u64);
+    let images = number("ISOCENTER_TEST_IMAGES", 3_000);
+    let rounds = number("ISOCENTER_TEST_ROUNDS", 2);
     let c = world.collection(1).await;
     let (durable, blob) = world.blob(&c).await;
     let spec = Spec::shaped(c, images);
@@ -29,7 +28,11 @@ async fn a_synthetic_archive_has_its_size_and_right_counters(mut world: World) {
     fill(&world.db, &durable, &blob, &spec, 42, |done, _| heard = done)
         .await
         .unwrap();
-    println!("{images} images in {:?}", begin.elapsed());
+    println!(
+        "{images} images in {:?}, {} MiB",
+        begin.elapsed(),
+        world.size().await >> 20
+    );
     let totals = stats::totals(&world.db, &everything()).await.unwrap();
     assert_eq!((heard, totals.images, totals.series), (images, images, spec.series));
     assert!(totals.studies <= spec.studies && totals.individuals <= spec.individuals);
@@ -53,6 +56,7 @@ async fn a_synthetic_archive_has_its_size_and_right_counters(mut world: World) {
     in_study.study = Some(StudyInstanceUid::parse(study.study_instance_uid.as_str()).unwrap());
     let questions = [
         ("studies", ask(Level::Study, 100, 0, vec![])),
+        ("studies, pages", ask(Level::Study, 100, 0, vec![])),
         ("studies, far", ask(Level::Study, 100, spec.studies / 2, vec![])),
         (
             "patient id",
@@ -72,6 +76,7 @@ async fn a_synthetic_archive_has_its_size_and_right_counters(mut world: World) {
             ask(Level::Series, 100, 0, exact(Key::Modality, "NM")),
         ),
         ("instances", ask(Level::Instance, 100, 0, vec![])),
+        ("instances, pages", ask(Level::Instance, 100, 0, vec![])),
         ("instances, far", ask(Level::Instance, 100, images / 2, vec![])),
         (
             "instances of patient",
@@ -98,25 +103,50 @@ async fn a_synthetic_archive_has_its_size_and_right_counters(mut world: World) {
     ];
     for (who, sees) in [("public", public()), ("curator", everything())] {
         for (name, question) in &questions {
-            let begin = Instant::now();
-            let page = search::find(&world.db, question, &sees).await.unwrap();
-            println!(
-                "{who:8} {name:22} {:5} rows {:9.3} ms",
-                page.rows.len(),
-                begin.elapsed().as_secs_f64() * 1e3
-            );
+            let (mut rows, mut times) = (0, Vec::new());
+            for round in 0..rounds {
+                let mut question = question.clone();
+                if name.ends_with("pages") {
+                    // One round after the other, from the first page to the last.
+                    let all = if question.level == Level::Study {
+                        totals.studies
+                    } else {
+                        images
+                    };
+                    question.offset = all * round / rounds;
+                }
+                let begin = Instant::now();
+                let page = search::find(&world.db, &question, &sees).await.unwrap();
+                times.push(begin.elapsed());
+                rows = rows.max(page.rows.len());
+            }
+            println!("{who:8} {name:22} {rows:5} rows {}", spread(times));
         }
-        let begin = Instant::now();
-        stats::totals(&world.db, &sees).await.unwrap();
-        println!("{who:8} totals {:9.3} ms", begin.elapsed().as_secs_f64() * 1e3);
+        let mut times = Vec::new();
+        for _ in 0..rounds {
+            let begin = Instant::now();
+            stats::totals(&world.db, &sees).await.unwrap();
+            times.push(begin.elapsed());
+        }
+        println!("{who:8} {:22} {:5} rows {}", "totals", 1, spread(times));
     }
 }
 
+fn number(variable: &str, or: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|n| n.parse().ok()).unwrap_or(or)
+}
+
+/// The first time stands apart: what it reads is not in memory yet.
+fn spread(mut times: Vec<Duration>) -> String {
+    let first = times[0];
+    times.sort();
+    let at = |percent: usize| times[(times.len() * percent / 100).min(times.len() - 1)];
+    let [first, p50, p95] = [first, at(50), at(95)].map(|time| time.as_secs_f64() * 1e3);
+    format!("first {first:9.3} p50 {p50:9.3} p95 {p95:9.3} ms")
+}
+
 async fn groups_of_one_cost_little(mut world: World) {
-    let groups = std::env::var("ISOCENTER_TEST_GROUPS")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(20_u64);
+    let groups = number("ISOCENTER_TEST_GROUPS", 20);
     let c = world.collection(1).await;
     let mut ready = Vec::new();
     for n in 0..groups {

@@ -18,7 +18,7 @@ use isocenter_storage::{
     ArchiveWriter, BlobRef, Durable, InArchive, KeyId, MasterKey, PackBuilder, Piece, QuarantineWriter, Storage,
     StorageSettings,
 };
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, Statement};
 use tempfile::TempDir;
 use url::Url;
 
@@ -92,6 +92,19 @@ impl World {
             next: 1,
             _dir: dir,
         }
+    }
+
+    /// Returns how many bytes the database takes, with its indexes.
+    pub(crate) async fn size(&self) -> i64 {
+        let database = sea_orm::Database::connect(&self.url).await.unwrap();
+        let sql = if self.url.starts_with("sqlite") {
+            "SELECT page_count * page_size AS size FROM pragma_page_count(), pragma_page_size()"
+        } else {
+            "SELECT pg_database_size(current_database()) AS size"
+        };
+        let asked = Statement::from_string(database.get_database_backend(), sql);
+        let row = database.query_one_raw(asked).await.unwrap().unwrap();
+        row.try_get("", "size").unwrap()
     }
 
     pub(crate) async fn collection_record(&mut self, number: u64) -> CollectionRecord {
