@@ -20,7 +20,7 @@ pub struct Held {
     pub reason: String,
 }
 
-fn held(check: &'static str, reason: &'static str) -> Held {
+pub(crate) fn held(check: &'static str, reason: &'static str) -> Held {
     Held {
         check,
         reason: reason.to_owned(),
@@ -40,10 +40,19 @@ pub enum PixelRisk {
     VisibleLight,
     /// Fluoroscopes and angiographs may do so.
     Fluoroscopy,
+    /// Projection radiographs carry side markers, and names where films were labelled or printed.
+    Projection,
     /// An overlay lies in unused bits of the pixels (60xx,0102), though its group is gone.
     EmbeddedOverlay,
     /// (0028,0301) is absent: nobody says whether text is burned in.
     BurnedInAnnotationUnknown,
+}
+
+impl PixelRisk {
+    /// Returns whether a class is at risk of text, whatever else is known of the object.
+    pub(crate) fn expects_text(self) -> bool {
+        !matches!(self, Self::EmbeddedOverlay | Self::BurnedInAnnotationUnknown)
+    }
 }
 
 /// Returns the text of an element at top level, trimmed; empty if there is none.
@@ -128,6 +137,10 @@ pub(crate) fn pixel_risks(header: &InMemDicomObject) -> Vec<PixelRisk> {
     }
     if starts(&["12.1", "12.2"]) || matches!(&*modality, "XA" | "RF") {
         risks.push(PixelRisk::Fluoroscopy);
+    }
+    // computed and digital radiography, mammography, intra-oral; tomosynthesis is a volume
+    if starts(&["1"]) || matches!(&*modality, "CR" | "DX" | "MG" | "IO" | "PX" | "RG") {
+        risks.push(PixelRisk::Projection);
     }
     let embedded = header.iter().any(|element| {
         let Tag(group, number) = element.tag();

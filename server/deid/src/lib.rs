@@ -23,7 +23,7 @@
 //! | `beyond`, `private` | attributes the table does not list; private attributes |
 //! | `value`, `date`, `descriptor` | reading and dummies, shifting, cleaning text |
 //! | `known`, `token` | what is known of this patient from this object, and finding it again in text, numbers and bytes |
-//! | `holds`, `pixel` | what may not go out, what the pixels may show, and the seam for editing them |
+//! | `holds`, `policy`, `pixel` | what may not go out, what the pixels may show and what follows, the seam for editing them |
 //! | `pseudonym`, `marks`, `report` | keyed replacements; the marks of PS3.15 E.1.1; what was done, without values |
 //!
 //! What it leaves to others: reading and writing bytes (with file meta, preamble and the padding after the last element),
@@ -40,6 +40,7 @@ mod known;
 mod marks;
 mod options;
 mod pixel;
+mod policy;
 mod private;
 mod profile;
 mod pseudonym;
@@ -53,7 +54,12 @@ pub use error::Error;
 pub use executor::{Context, Deidentified, PixelFacts, deidentify, issuer_of_patient_id};
 pub use holds::{Held, PixelRisk};
 pub use options::{ConfidentialityOption, Options};
-pub use pixel::{Frames, PixelEditor, Region, RegionSource};
+pub use pixel::{
+    EditedPixels, FillStyle, Frames, Part, PixelEdit, PixelEditor, PixelObject, Region, RegionSource, mark_clean,
+};
+pub use policy::{
+    FoundText, PixelPlan, PixelPolicy, PixelReport, PixelVerdict, TextSearch, WhenFound, WhenUnanswered, plan_pixels,
+};
 pub use profile::{PrivateRule, Profile};
 pub use pseudonym::{Pseudonyms, Secret};
 pub use report::{Action, Change, Report};

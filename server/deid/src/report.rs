@@ -8,6 +8,7 @@ use dicom_core::Tag;
 use serde::{Deserialize, Serialize};
 
 use crate::holds::PixelRisk;
+use crate::policy::PixelReport;
 use crate::profile::Profile;
 use crate::table;
 
@@ -68,6 +69,9 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// What the pixels may show.
     pub pixel_risks: Vec<PixelRisk>,
+    /// What was done about the pixels; `None` where nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixels: Option<PixelReport>,
 }
 
 impl Report {
@@ -88,6 +92,7 @@ impl Report {
             private_kept: Vec::new(),
             warnings: Vec::new(),
             pixel_risks: Vec::new(),
+            pixels: None,
         }
     }
 

@@ -60,6 +60,22 @@ pub enum Error {
     Encode,
 }
 
+impl Error {
+    /// Returns the reason in words that never change with the data.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Attribute { .. } => "an attribute of the image has no usable value",
+            Self::Lengths(_) => "pixel data is not what the header says",
+            Self::TooLarge { .. } => "a frame is too large",
+            Self::Unsupported { what } | Self::Damaged { what } => what,
+            Self::Codec { .. } => "a codec failed",
+            Self::Parameter { .. } | Self::Map => "internal",
+            Self::Source(_) => "the object could not be read or written",
+            Self::Encode => "a frame could not be encoded",
+        }
+    }
+}
+
 impl Classify for Error {
     fn fault(&self) -> Fault {
         match self {

@@ -142,6 +142,8 @@ pub mod transfer_syntax {
     pub const JPEG_BASELINE: &str = "1.2.840.10008.1.2.4.50";
     /// RLE Lossless.
     pub const RLE_LOSSLESS: &str = "1.2.840.10008.1.2.5";
+    /// JPEG-LS, lossless.
+    pub const JPEG_LS_LOSSLESS: &str = "1.2.840.10008.1.2.4.80";
 }
 
 impl TransferSyntaxUid {

@@ -1,10 +1,10 @@
 //! Entropy coded bits of JPEG, ISO 10918-1 F.2.2.
 
 /// Symbols by the next 16 bits: length of the code and symbol; length 0 where no code is.
-pub(super) type Table = Vec<(u8, u8)>;
+pub(crate) type Table = Vec<(u8, u8)>;
 
 /// Entropy coded bits, highest first; a stuffed zero after FF is no data, a marker is the end.
-pub(super) struct Bits<'a> {
+pub(crate) struct Bits<'a> {
     data: &'a [u8],
     at: usize,
     held: u32,
@@ -12,7 +12,7 @@ pub(super) struct Bits<'a> {
 }
 
 impl<'a> Bits<'a> {
-    pub(super) fn new(data: &'a [u8]) -> Self {
+    pub(crate) fn new(data: &'a [u8]) -> Self {
         Self {
             data,
             at: 0,
@@ -22,7 +22,7 @@ impl<'a> Bits<'a> {
     }
 
     /// Returns how many bytes were read; those of bits still held among them.
-    pub(super) fn position(&self) -> usize {
+    pub(crate) fn position(&self) -> usize {
         self.at
     }
 
@@ -62,7 +62,7 @@ impl<'a> Bits<'a> {
         there.then_some(())
     }
 
-    pub(super) fn take(&mut self, n: u32) -> Option<u32> {
+    pub(crate) fn take(&mut self, n: u32) -> Option<u32> {
         if n == 0 {
             return Some(0);
         }
@@ -72,7 +72,7 @@ impl<'a> Bits<'a> {
         Some(value)
     }
 
-    pub(super) fn symbol(&mut self, table: &Table) -> Option<u8> {
+    pub(crate) fn symbol(&mut self, table: &Table) -> Option<u8> {
         let padded = self.fill();
         let next = self.held >> (self.count - 16) & 0xFFFF;
         let (length, symbol) = *table.get(usize::try_from(next).ok()?)?;
@@ -84,7 +84,7 @@ impl<'a> Bits<'a> {
     }
 
     /// A value of so many bits, the lower half of which are negative, F.2.2.1.
-    pub(super) fn extended(&mut self, size: u8) -> Option<i32> {
+    pub(crate) fn extended(&mut self, size: u8) -> Option<i32> {
         if size > 15 {
             return None;
         }
@@ -96,7 +96,7 @@ impl<'a> Bits<'a> {
         })
     }
 
-    pub(super) fn restart(&mut self) -> Option<()> {
+    pub(crate) fn restart(&mut self) -> Option<()> {
         (self.held, self.count) = (0, 0);
         let marker = self
             .data
@@ -106,4 +106,20 @@ impl<'a> Bits<'a> {
         self.at += marker + 2;
         Some(())
     }
+}
+
+/// Returns the table of one part of a DHT segment: 16 counts, then the symbols; annex C.
+pub(crate) fn table_of(counts: &[u8; 16], symbols: &[u8]) -> Option<Table> {
+    let mut symbols = symbols.iter();
+    // codes of equal length count up, longer ones go on behind them
+    let mut table = vec![(0, 0); 1 << 16];
+    let mut next = 0;
+    for (bits, count) in (1u8..).zip(counts) {
+        let span = 1usize << (16 - bits);
+        for _ in 0..*count {
+            table.get_mut(next..next + span)?.fill((bits, *symbols.next()?));
+            next += span;
+        }
+    }
+    Some(table)
 }

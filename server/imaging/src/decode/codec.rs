@@ -18,7 +18,7 @@ fn isolated<T>(codec: &'static str, run: impl FnOnce() -> Option<T>) -> Result<T
     outcome.ok().flatten().ok_or(Error::Codec { codec })
 }
 
-fn agrees(facts: &PixelFacts, announced: Option<Announced>) -> Result<Announced, Error> {
+pub(crate) fn agrees(facts: &PixelFacts, announced: Option<Announced>) -> Result<Announced, Error> {
     let announced = announced.ok_or(Error::Damaged {
         what: "no code stream of this transfer syntax",
     })?;
@@ -61,7 +61,7 @@ fn finish(facts: &PixelFacts, announced: Announced, bytes: Vec<u8>, space: Space
 }
 
 /// Inflates a frame of Deflated Image Frame Compression; never more than the frame needs.
-pub(super) fn inflate(facts: &PixelFacts, frame: &[u8]) -> Result<Vec<u8>, Error> {
+pub(crate) fn inflate(facts: &PixelFacts, frame: &[u8]) -> Result<Vec<u8>, Error> {
     let wanted = facts.frame_bits().div_ceil(8);
     let mut out = Vec::new();
     let read = flate2::read::DeflateDecoder::new(frame)
@@ -123,6 +123,29 @@ pub(super) fn jpeg_ls(facts: &PixelFacts, frame: &[u8]) -> Result<Raw, Error> {
         bytes = super::colour::to_pixels(&bytes, width);
     }
     finish(facts, announced, bytes, Space::of(facts.photometric_interpretation))
+}
+
+/// Encodes pixels, little endian, as JPEG-LS without loss; `None` where the encoder fails.
+pub(crate) fn encode_jpeg_ls(facts: &PixelFacts, precision: u16, pixels: &[u8]) -> Option<Vec<u8>> {
+    let width = if precision <= 8 { 1 } else { 2 };
+    let wanted = facts.pixels() * u64::from(facts.samples_per_pixel) * width;
+    if pixels.len() as u64 != wanted || !(2..=16).contains(&precision) {
+        return None;
+    }
+    let info = charls::FrameInfo {
+        width: u32::from(facts.columns),
+        height: u32::from(facts.rows),
+        bits_per_sample: i32::from(precision),
+        component_count: i32::from(facts.samples_per_pixel),
+    };
+    let encoded = isolated("JPEG-LS", || {
+        let mut encoder = charls::CharLS::default();
+        if facts.samples_per_pixel > 1 {
+            encoder.set_interleave_mode(charls::InterleaveMode::Sample).ok()?;
+        }
+        encoder.encode(info, 0, pixels).ok()
+    });
+    encoded.ok()
 }
 
 /// Decodes JPEG 2000 and HTJ2K, ISO 15444-1 and -15.

@@ -5,7 +5,7 @@
 //! Huffman coding only, as in DICOM. Speed is second to saying no: whatever the stream holds, every read is checked, the
 //! number of scans is bounded, and the caller has compared the announced size with the header.
 
-use super::bits::{Bits, Table};
+use super::bits::{Bits, Table, table_of};
 
 /// Zigzag order: place in a block of each coefficient, figure A.6.
 const ZIGZAG: [usize; 64] = [
@@ -152,17 +152,7 @@ impl Decoder {
         while let Some((&head, rest)) = body.split_first() {
             let counts = rest.first_chunk::<16>()?;
             let total = counts.iter().map(|c| usize::from(*c)).sum::<usize>();
-            let mut symbols = rest.get(16..16 + total)?.iter();
-            // codes of equal length count up, longer ones go on behind them: annex C
-            let mut table = vec![(0, 0); 1 << 16];
-            let mut next = 0;
-            for (bits, count) in (1u8..).zip(counts) {
-                let span = 1usize << (16 - bits);
-                for _ in 0..*count {
-                    table.get_mut(next..next + span)?.fill((bits, *symbols.next()?));
-                    next += span;
-                }
-            }
+            let table = table_of(counts, rest.get(16..16 + total)?)?;
             let tables = if head >> 4 == 0 { &mut self.dc } else { &mut self.ac };
             *tables.get_mut(usize::from(head & 15))? = Some(table);
             body = rest.get(16 + total..)?;

@@ -5,12 +5,12 @@
 //! expected one, refuse good frames that compress better than 64 to 1, convert RGB that carries a JFIF marker, and leave
 //! JPEG-LS planes as planes; all of it is settled here, before and after the call.
 
-mod bits;
-mod codec;
+pub(crate) mod bits;
+pub(crate) mod codec;
 mod colour;
 mod jpeg12;
 mod native;
-mod probe;
+pub(crate) mod probe;
 mod rle;
 #[cfg(test)]
 mod tests;
@@ -24,7 +24,7 @@ const LARGEST: u64 = 1 << 28;
 
 /// How the frames of a transfer syntax are coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Coding {
+pub(crate) enum Coding {
     Native { little: bool },
     Rle,
     Deflated,
@@ -33,7 +33,7 @@ enum Coding {
     Jpeg2000,
 }
 
-fn coding(ts: &TransferSyntaxUid) -> Option<Coding> {
+pub(crate) fn coding(ts: &TransferSyntaxUid) -> Option<Coding> {
     let uid = ts.as_str();
     if ts.is_native() {
         return Some(Coding::Native {
@@ -63,22 +63,22 @@ pub fn can_decode(ts: &TransferSyntaxUid) -> bool {
 }
 
 /// Samples as they came out of a frame.
-struct Raw {
+pub(crate) struct Raw {
     /// Little endian, pixel after pixel.
-    bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     /// Bits that each sample takes in `bytes`: 1, 8, 16, 32 or 64.
-    allocated: u16,
+    pub(crate) allocated: u16,
     /// The lowest bit of a sample.
-    low_bit: u16,
+    pub(crate) low_bit: u16,
     /// Bits of a sample that count.
-    stored: u16,
+    pub(crate) stored: u16,
     /// What three samples mean.
-    space: Space,
+    pub(crate) space: Space,
 }
 
 /// What three samples mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Space {
+pub(crate) enum Space {
     Rgb,
     Ybr,
     YbrPartial,
@@ -105,7 +105,7 @@ fn check_size(facts: &PixelFacts) -> Result<(), Error> {
     }
 }
 
-fn raw(facts: &PixelFacts, ts: &TransferSyntaxUid, frame: &[u8]) -> Result<Raw, Error> {
+pub(crate) fn raw(facts: &PixelFacts, ts: &TransferSyntaxUid, frame: &[u8]) -> Result<Raw, Error> {
     check_size(facts)?;
     if !matches!(facts.samples_per_pixel, 1 | 3) {
         return Err(Error::Unsupported {

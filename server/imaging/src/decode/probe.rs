@@ -2,21 +2,21 @@
 
 /// The announced picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Announced {
-    pub(super) width: u32,
-    pub(super) height: u32,
-    pub(super) components: u16,
+pub(crate) struct Announced {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) components: u16,
     /// Bits of a sample.
-    pub(super) precision: u16,
-    pub(super) signed: bool,
+    pub(crate) precision: u16,
+    pub(crate) signed: bool,
     /// Components share no size (chroma is subsampled).
-    pub(super) subsampled: bool,
+    pub(crate) subsampled: bool,
     /// JPEG: components are named R, G, B, or an Adobe marker says that nothing was transformed.
-    pub(super) says_rgb: bool,
+    pub(crate) says_rgb: bool,
     /// JPEG: a process without cosine transformation.
-    pub(super) lossless: bool,
+    pub(crate) lossless: bool,
     /// JPEG and JPEG-LS: the first scan holds all components.
-    pub(super) interleaved: bool,
+    pub(crate) interleaved: bool,
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u16> {
@@ -28,7 +28,7 @@ fn long(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 /// Reads the markers of JPEG (ISO 10918-1 annex B) or JPEG-LS (ISO 14495-1 annex C) up to the first scan.
-pub(super) fn jpeg(stream: &[u8]) -> Option<Announced> {
+pub(crate) fn jpeg(stream: &[u8]) -> Option<Announced> {
     let mut at = 2;
     let mut found: Option<Announced> = None;
     let mut adobe_none = false;
@@ -78,7 +78,7 @@ pub(super) fn jpeg(stream: &[u8]) -> Option<Announced> {
 }
 
 /// Reads the SIZ marker of a JPEG 2000 code stream (ISO 15444-1 A.5.1), bare or within its file format.
-pub(super) fn jpeg_2000(stream: &[u8]) -> Option<Announced> {
+pub(crate) fn jpeg_2000(stream: &[u8]) -> Option<Announced> {
     const START: [u8; 4] = [0xFF, 0x4F, 0xFF, 0x51];
     let start = if stream.starts_with(&START) {
         0
