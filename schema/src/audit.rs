@@ -10,13 +10,13 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};
-use sea_orm::{EntityTrait, FromQueryResult, Set};
+use sea_orm::{FromQueryResult, Set};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::entity::system::audit_event;
-use crate::sql::Sql;
+use crate::sql::{Batch, Sql};
 use crate::{Database, Error, Reader, Result, Transaction, instant};
 
 /// A writer's name and the key of its chain. Every writer of an archive uses the same key.
@@ -107,6 +107,14 @@ struct Last {
 /// [`Error::NoAuditChain`] when there are events and [`Database::set_audit_chain`] was not called; else when the engine
 /// fails.
 pub async fn append(tx: &Transaction, events: &[AuditEvent]) -> Result<()> {
+    let mut batch = Batch::new(tx.kind());
+    append_in(tx, &mut batch, events).await?;
+    batch.run(tx).await
+}
+
+/// Adds events to a batch. The end of the chain is locked now and stays so until the transaction ends: nothing else may
+/// append to it between this and the batch's run.
+pub(crate) async fn append_in(tx: &Transaction, batch: &mut Batch, events: &[AuditEvent]) -> Result<()> {
     if events.is_empty() {
         return Ok(());
     }
@@ -145,9 +153,7 @@ pub async fn append(tx: &Transaction, events: &[AuditEvent]) -> Result<()> {
         });
         prev = hash;
     }
-    audit_event::Entity::insert_many(rows)
-        .exec_without_returning(&tx.executor())
-        .await?;
+    batch.insert::<audit_event::Entity>(rows);
     Ok(())
 }
 

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::sql::Sql;
-use crate::{ImageState, Reader, Result, Transaction};
+use crate::sql::{Batch, Sql};
+use crate::{ImageState, Kind, Reader, Result, Transaction};
 
 /// By how much counters grow.
 #[derive(Debug, Default)]
@@ -29,16 +29,16 @@ impl Counts {
 }
 
 /// Adds to the counters, one statement a table.
-pub(crate) async fn add(tx: &Transaction, counts: &Counts) -> Result<()> {
-    add_to(tx, "series", &counts.series).await?;
-    add_to(tx, "study", &counts.studies).await
+pub(crate) fn add(batch: &mut Batch, kind: Kind, counts: &Counts) {
+    add_to(batch, kind, "series", &counts.series);
+    add_to(batch, kind, "study", &counts.studies);
 }
 
-async fn add_to(tx: &Transaction, table: &'static str, counts: &BTreeMap<i64, (i64, i64)>) -> Result<()> {
+fn add_to(batch: &mut Batch, kind: Kind, table: &'static str, counts: &BTreeMap<i64, (i64, i64)>) {
     if counts.is_empty() {
-        return Ok(());
+        return;
     }
-    let mut sql = Sql::new(tx.kind(), "UPDATE ");
+    let mut sql = Sql::new(kind, "UPDATE ");
     sql.push(table)
         .push(" SET images_released = images_released + v.column2, ");
     sql.push("images_awaiting = images_awaiting + v.column3 FROM (VALUES ");
@@ -51,8 +51,7 @@ async fn add_to(tx: &Transaction, table: &'static str, counts: &BTreeMap<i64, (i
             .push(" AS BIGINT))");
     }
     sql.push(") AS v WHERE ").push(table).push(".id = v.column1");
-    sql.execute(tx).await?;
-    Ok(())
+    batch.push(sql);
 }
 
 /// Works the counters of these series, and of their studies, out again.

@@ -5,7 +5,7 @@ use sea_orm::FromQueryResult;
 
 use crate::commit::rows::{About, finding_row, insert_findings};
 use crate::record::FindingRecord;
-use crate::sql::Sql;
+use crate::sql::{Batch, Sql};
 use crate::{Error, Reader, Result, Transaction, collections, instant};
 
 /// What a finding is about.
@@ -63,7 +63,9 @@ pub async fn add(
     }
     let now = instant::micros(chrono::Utc::now());
     let rows = found.iter().map(|found| finding_row(id, about, found, now)).collect();
-    insert_findings(tx, rows).await
+    let mut batch = Batch::new(tx.kind());
+    insert_findings(&mut batch, rows);
+    batch.run(tx).await
 }
 
 /// Returns the findings about one subject, oldest first.

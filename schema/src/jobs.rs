@@ -7,11 +7,11 @@
 use std::time::Duration;
 
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult, QueryTrait, Set};
+use sea_orm::{EntityTrait, FromQueryResult, QueryTrait, Set};
 use serde::{Deserialize, Serialize};
 
 use crate::entity::system::job;
-use crate::sql::Sql;
+use crate::sql::{Batch, Sql};
 use crate::{Database, Error, Kind, Reader, Result, Transaction, instant};
 
 /// How often a job is tried where nothing else is said.
@@ -94,6 +94,13 @@ pub struct JobRow {
 /// # Errors
 /// When the engine fails.
 pub async fn enqueue(tx: &Transaction, jobs: &[NewJob]) -> Result<()> {
+    let mut batch = Batch::new(tx.kind());
+    enqueue_in(tx, &mut batch, jobs).await?;
+    batch.run(tx).await
+}
+
+/// Adds jobs to a batch.
+pub(crate) async fn enqueue_in(tx: &Transaction, batch: &mut Batch, jobs: &[NewJob]) -> Result<()> {
     for chunk in jobs.chunks(100) {
         // what may start at once is due since ever, so that the database's clock need not be asked
         let now = if chunk.iter().all(|job| job.delay.is_zero()) {
@@ -122,7 +129,7 @@ pub async fn enqueue(tx: &Transaction, jobs: &[NewJob]) -> Result<()> {
         let mut insert = job::Entity::insert_many(rows).into_query();
         // whatever column is in the way, not only the primary key
         insert.on_conflict(OnConflict::new().do_nothing().to_owned());
-        tx.executor().execute(&insert).await?;
+        batch.build(&insert);
     }
     Ok(())
 }

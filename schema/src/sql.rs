@@ -1,8 +1,10 @@
 //! Statements that are put together: text that we wrote, and values that are always bound.
 
-use sea_orm::{ConnectionTrait, DatabaseExecutor, FromQueryResult, QueryResult, Statement, Value};
+use sea_orm::{
+    ConnectionTrait, DatabaseExecutor, EntityTrait, FromQueryResult, QueryResult, Statement, StatementBuilder, Value,
+};
 
-use crate::{Kind, Reader, Result};
+use crate::{Kind, Reader, Result, Transaction};
 
 /// A statement in the making.
 #[derive(Debug, Clone)]
@@ -97,5 +99,72 @@ impl Sql {
         let executor: DatabaseExecutor<'_> = db.executor();
         let row = executor.query_one_raw(self.statement()).await?;
         row.map(|row| Ok(row.try_get_by_index(0)?)).transpose()
+    }
+}
+
+/// Statements whose answers nobody waits for, kept until the end of a transaction and run together.
+///
+/// Every statement is a message to the engine and back. SQLite takes several in one text, with the values of all one after
+/// the other, so that a commit group of any kind is one message; PostgreSQL takes one at a time.
+pub(crate) struct Batch {
+    kind: Kind,
+    statements: Vec<Statement>,
+}
+
+/// Longer texts are cut in two: the engine compiles them, and remembers what it compiled.
+const LONGEST_TEXT: usize = 256 << 10;
+
+impl Batch {
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            statements: Vec::new(),
+        }
+    }
+
+    pub(crate) fn push(&mut self, sql: Sql) {
+        self.statements.push(sql.statement());
+    }
+
+    /// Adds a statement of the query builder.
+    pub(crate) fn build(&mut self, statement: &impl StatementBuilder) {
+        self.statements.push(self.kind.backend().build(statement));
+    }
+
+    /// Adds an insert of rows, if there are any.
+    pub(crate) fn insert<E: EntityTrait>(&mut self, rows: Vec<E::ActiveModel>) {
+        if !rows.is_empty() {
+            self.build(&sea_orm::QueryTrait::into_query(E::insert_many(rows)));
+        }
+    }
+
+    /// Runs everything, in the order in which it was added.
+    pub(crate) async fn run(self, tx: &Transaction) -> Result<()> {
+        let executor = tx.executor();
+        let mut text = String::new();
+        let mut values = Vec::new();
+        for statement in self.statements {
+            if self.kind == Kind::Postgres {
+                executor.execute_raw(statement).await?;
+                continue;
+            }
+            if text.len() + statement.sql.len() > LONGEST_TEXT && !text.is_empty() {
+                let whole = (std::mem::take(&mut text), std::mem::take(&mut values));
+                executor
+                    .execute_raw(Statement::from_sql_and_values(self.kind.backend(), whole.0, whole.1))
+                    .await?;
+            }
+            if !text.is_empty() {
+                text.push_str("; ");
+            }
+            text.push_str(&statement.sql);
+            values.extend(statement.values.into_iter().flat_map(|values| values.0));
+        }
+        if !text.is_empty() {
+            executor
+                .execute_raw(Statement::from_sql_and_values(self.kind.backend(), text, values))
+                .await?;
+        }
+        Ok(())
     }
 }

@@ -8,8 +8,8 @@ use crate::commit::{parents, rows};
 use crate::jobs::{self, NewJob};
 use crate::numbers::{self, Numbered, Sequence};
 use crate::record::{ImageRecord, QuarantineRecord, Record};
-use crate::sql::Sql;
-use crate::{Error, Reader, Result, Transaction, collections, counters, instant, states};
+use crate::sql::{Batch, Sql};
+use crate::{Error, Kind, Reader, Result, Transaction, collections, counters, instant, states};
 
 /// What became of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,9 @@ pub enum Fate {
     SeriesElsewhere,
     /// The individual was erased; no row was made.
     Erased,
+    /// Individual, study or series have other accessions than the record says: it was made from what is no longer so. No row
+    /// was made. Only of new groups; what is replayed is taken as it is.
+    Moved,
     /// The same object waits in quarantine already; no row was made.
     QuarantinedBefore,
 }
@@ -37,11 +40,14 @@ pub enum Fate {
 pub struct Committed {
     /// One for each record, in their order; empty when the pack had been applied before.
     pub fates: Vec<Fate>,
-    /// Whether the pack had been applied before: nothing was changed.
+    /// Whether the pack had been applied before, which only a replay finds: nothing was changed.
     pub applied_before: bool,
 }
 
-/// Writes the rows of a group, its jobs and its audit events. The caller commits, and answers nobody before.
+/// Writes the rows of a new group, its jobs and its audit events. The caller commits, and answers nobody before.
+///
+/// Six messages to SQLite whatever the size of the group: begin, find the parents, insert the images, read the end of the
+/// audit chain, all that nobody needs an answer to, commit.
 ///
 /// # Errors
 /// [`Error::NotFound`] when a record's collection is not there; [`Error::Raced`] when the transaction should be tried
@@ -53,16 +59,12 @@ pub async fn group(
     jobs: &[NewJob],
     audit: &[AuditEvent],
 ) -> Result<Committed> {
-    let size = i64::try_from(durable.size()).map_err(|_| Error::BadValue("the pack is too large"))?;
-    if !remember(tx, durable.pack(), size, records.len()).await? {
-        return Ok(Committed {
-            fates: Vec::new(),
-            applied_before: true,
-        });
-    }
-    let fates = apply(tx, durable.pack(), records).await?;
-    jobs::enqueue(tx, jobs).await?;
-    audit::append(tx, audit).await?;
+    let mut batch = Batch::new(tx.kind());
+    batch.push(remember(tx.kind(), durable, records.len())?);
+    let fates = write(tx, durable.pack(), records, Accessions::AsFound, &mut batch).await?;
+    jobs::enqueue_in(tx, &mut batch, jobs).await?;
+    audit::append_in(tx, &mut batch, audit).await?;
+    batch.run(tx).await?;
     Ok(Committed {
         fates,
         applied_before: false,
@@ -75,7 +77,16 @@ pub async fn group(
 /// # Errors
 /// As [`group`].
 pub async fn replay(tx: &Transaction, durable: &Durable, records: &[Record], jobs: &[NewJob]) -> Result<Committed> {
-    let committed = group(tx, durable, records, jobs, &[]).await?;
+    if remember(tx.kind(), durable, records.len())?.execute(tx).await? == 0 {
+        return Ok(Committed {
+            fates: Vec::new(),
+            applied_before: true,
+        });
+    }
+    let mut batch = Batch::new(tx.kind());
+    let fates = write(tx, durable.pack(), records, Accessions::AsRecorded, &mut batch).await?;
+    jobs::enqueue_in(tx, &mut batch, jobs).await?;
+    batch.run(tx).await?;
     let mut highest = std::collections::BTreeMap::<Sequence, i64>::new();
     for record in records {
         match record {
@@ -102,49 +113,84 @@ pub async fn replay(tx: &Transaction, durable: &Durable, records: &[Record], job
     for (kind, number) in highest {
         numbers::raise(tx, kind, number).await?;
     }
-    Ok(committed)
+    Ok(Committed {
+        fates,
+        applied_before: false,
+    })
 }
 
-async fn remember(tx: &Transaction, pack: &PackName, size: i64, records: usize) -> Result<bool> {
-    let mut sql = Sql::new(tx.kind(), "INSERT INTO pack (name, size, records, applied_at) VALUES (");
-    sql.bind(pack.as_bytes().to_vec()).push(", ").bind(size).push(", ");
+/// Returns the insert of a pack's row; it changes nothing where the pack was applied before.
+fn remember(kind: Kind, durable: &Durable, records: usize) -> Result<Sql> {
+    let size = i64::try_from(durable.size()).map_err(|_| Error::BadValue("the pack is too large"))?;
+    let mut sql = Sql::new(kind, "INSERT INTO pack (name, size, records, applied_at) VALUES (");
+    sql.bind(durable.pack().as_bytes().to_vec())
+        .push(", ")
+        .bind(size)
+        .push(", ");
     sql.bind(i64::try_from(records).unwrap_or(i64::MAX))
         .push(", ")
-        .push(instant::now(tx.kind()));
+        .push(instant::now(kind));
     sql.push(") ON CONFLICT DO NOTHING");
-    Ok(sql.execute(tx).await? == 1)
+    Ok(sql)
+}
+
+/// What is done with a record whose individual, study or series have other accessions in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Accessions {
+    /// It is not written: it was sealed by what the database said a moment ago, and that has changed.
+    AsFound,
+    /// It is written to the parents that are there: it was acknowledged once, and stays.
+    AsRecorded,
 }
 
 /// The kind of record that is batched with its neighbours.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Batch<'a> {
+enum Neighbours<'a> {
     Images(&'a str),
     Quarantine(&'a str),
     Single,
 }
 
-fn batch(record: &Record) -> Batch<'_> {
+fn neighbours(record: &Record) -> Neighbours<'_> {
     match record {
-        Record::Image(image) => Batch::Images(image.collection.as_str()),
-        Record::Quarantine(item) => Batch::Quarantine(item.collection.as_str()),
-        Record::Collection(_) | Record::Release(_) => Batch::Single,
+        Record::Image(image) => Neighbours::Images(image.collection.as_str()),
+        Record::Quarantine(item) => Neighbours::Quarantine(item.collection.as_str()),
+        Record::Collection(_) | Record::Release(_) => Neighbours::Single,
     }
 }
 
+/// Writes records alone: no pack, no jobs, no audit.
 pub(crate) async fn apply(tx: &Transaction, pack: &PackName, records: &[Record]) -> Result<Vec<Fate>> {
+    let mut later = Batch::new(tx.kind());
+    let fates = write(tx, pack, records, Accessions::AsRecorded, &mut later).await?;
+    later.run(tx).await?;
+    Ok(fates)
+}
+
+async fn write(
+    tx: &Transaction,
+    pack: &PackName,
+    records: &[Record],
+    accessions: Accessions,
+    later: &mut Batch,
+) -> Result<Vec<Fate>> {
     let mut fates = vec![Fate::Inserted; records.len()];
     // a collection or a release is a border: what stands before it is applied before it
     let mut start = 0;
-    for run in records.chunk_by(|a, b| batch(a) != Batch::Single && batch(b) != Batch::Single) {
+    for run in records.chunk_by(|a, b| neighbours(a) != Neighbours::Single && neighbours(b) != Neighbours::Single) {
         match run {
             [Record::Collection(collection)] => collections::put(tx, collection).await?,
-            [Record::Release(release)] => states::apply(tx, release).await?,
+            [Record::Release(release)] => {
+                // it changes images whose rows may still be waiting to be written
+                std::mem::replace(later, Batch::new(tx.kind())).run(tx).await?;
+                states::apply(tx, release).await?;
+            }
             run => {
                 // sorted by collection, so that two writers take the locks in the same order
                 let mut indexed: Vec<(usize, &Record)> = (start..).zip(run).collect();
-                indexed.sort_by_key(|(_, record)| batch(record));
-                for part in indexed.chunk_by(|a, b| batch(a.1) == batch(b.1)) {
-                    batched(tx, pack, part, &mut fates).await?;
+                indexed.sort_by_key(|(_, record)| neighbours(record));
+                for part in indexed.chunk_by(|a, b| neighbours(a.1) == neighbours(b.1)) {
+                    batched(tx, pack, part, accessions, later, &mut fates).await?;
                 }
             }
         }
@@ -153,7 +199,14 @@ pub(crate) async fn apply(tx: &Transaction, pack: &PackName, records: &[Record])
     Ok(fates)
 }
 
-async fn batched(tx: &Transaction, pack: &PackName, part: &[(usize, &Record)], fates: &mut [Fate]) -> Result<()> {
+async fn batched(
+    tx: &Transaction,
+    pack: &PackName,
+    part: &[(usize, &Record)],
+    accessions: Accessions,
+    later: &mut Batch,
+    fates: &mut [Fate],
+) -> Result<()> {
     let mut images: Vec<(usize, &ImageRecord)> = Vec::new();
     let mut items: Vec<(usize, &QuarantineRecord)> = Vec::new();
     for (index, record) in part {
@@ -172,16 +225,16 @@ async fn batched(tx: &Transaction, pack: &PackName, part: &[(usize, &Record)], f
         let collection = collections::id_in(tx, &first.collection).await?;
         tx.lock_collection(collection).await?;
         for images in images.chunks(rows::CHUNK) {
-            let placed = parents::place(tx, collection, images, &mut set).await?;
-            let counts = rows::images(tx, collection, pack, &placed, &mut set).await?;
-            counters::add(tx, &counts).await?;
+            let placed = parents::place(tx, collection, images, accessions, &mut set).await?;
+            let counts = rows::images(tx, collection, pack, &placed, later, &mut set).await?;
+            counters::add(later, tx.kind(), &counts);
         }
     }
     if let Some((_, first)) = items.first() {
         let collection = collections::id_in(tx, &first.collection).await?;
         tx.lock_collection(collection).await?;
         for items in items.chunks(rows::CHUNK) {
-            rows::quarantine(tx, collection, pack, items, &mut set).await?;
+            rows::quarantine(tx, collection, pack, items, later, &mut set).await?;
         }
     }
     Ok(())

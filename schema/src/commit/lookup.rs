@@ -101,15 +101,15 @@ pub struct Known {
 }
 
 #[derive(FromQueryResult)]
-struct ImageRow {
+struct ObjectRow {
     sent_digest: Vec<u8>,
-    accession: String,
-    state: i16,
+    accession: Option<String>,
+    state: Option<i16>,
     content_digest: Vec<u8>,
-    sop_class_uid: String,
-    sop_instance_uid: String,
-    series_instance_uid: String,
-    study_instance_uid: String,
+    sop_class_uid: Option<String>,
+    sop_instance_uid: Option<String>,
+    series_instance_uid: Option<String>,
+    study_instance_uid: Option<String>,
 }
 
 #[derive(FromQueryResult)]
@@ -139,27 +139,51 @@ struct SeriesRow {
     modality: String,
 }
 
-#[derive(FromQueryResult)]
-struct QuarantineRow {
-    sent_digest: Vec<u8>,
-    content_digest: Vec<u8>,
-}
-
-/// Returns what the collection knows of a group.
+/// Returns everything that the collection knows of a group.
 ///
 /// # Errors
 /// [`Error::NotFound`] when there is no such collection; else when the engine fails.
 pub async fn lookup(db: &impl Reader, collection: &CollectionAccession, probes: &[Probe]) -> Result<Known> {
     let mut known = Known::default();
+    lookup_objects(db, collection, probes, &mut known).await?;
+    lookup_parents(db, collection, probes, &mut known).await?;
+    Ok(known)
+}
+
+/// Adds what is known of the objects themselves: images and what waits in quarantine. One statement for 400 of them.
+///
+/// # Errors
+/// As [`lookup`].
+pub async fn lookup_objects(
+    db: &impl Reader,
+    collection: &CollectionAccession,
+    probes: &[Probe],
+    known: &mut Known,
+) -> Result<()> {
     let id = collections::id_of(db, collection).await?;
     for probes in probes.chunks(400) {
-        images(db, id, probes, &mut known).await?;
-        quarantined(db, id, probes, &mut known).await?;
-        individuals(db, id, probes, &mut known).await?;
-        studies(db, id, probes, &mut known).await?;
-        series(db, id, probes, &mut known).await?;
+        images(db, id, probes, known).await?;
     }
-    Ok(known)
+    Ok(())
+}
+
+/// Adds what is known of individuals, studies and series.
+///
+/// # Errors
+/// As [`lookup`].
+pub async fn lookup_parents(
+    db: &impl Reader,
+    collection: &CollectionAccession,
+    probes: &[Probe],
+    known: &mut Known,
+) -> Result<()> {
+    let id = collections::id_of(db, collection).await?;
+    for probes in probes.chunks(400) {
+        individuals(db, id, probes, known).await?;
+        studies(db, id, probes, known).await?;
+        series(db, id, probes, known).await?;
+    }
+    Ok(())
 }
 
 fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> BTreeSet<T> {
@@ -177,34 +201,33 @@ async fn images(db: &impl Reader, collection: i64, probes: &[Probe], known: &mut
     sql.bind(collection)
         .push(" AND i.sent_digest IN ")
         .bind_list(digests.iter().map(|d| d.to_vec()));
-    for row in sql.all::<ImageRow>(db).await? {
-        let image = KnownImage {
-            accession: parsed(ImageAccession::parse(&row.accession))?,
-            state: ImageState::from_code(row.state).ok_or(Error::Damaged("unknown state of an image"))?,
-            content_digest: digest(row.content_digest)?,
-            sop_class_uid: parsed(SopClassUid::parse(&row.sop_class_uid))?,
-            sop_instance_uid: parsed(SopInstanceUid::parse(&row.sop_instance_uid))?,
-            series_instance_uid: parsed(SeriesInstanceUid::parse(&row.series_instance_uid))?,
-            study_instance_uid: parsed(StudyInstanceUid::parse(&row.study_instance_uid))?,
-        };
-        known.images.insert(digest(row.sent_digest)?, image);
-    }
-    Ok(())
-}
-
-async fn quarantined(db: &impl Reader, collection: i64, probes: &[Probe], known: &mut Known) -> Result<()> {
-    let mut sql = Sql::new(
-        db.kind(),
-        "SELECT sent_digest, content_digest FROM quarantine_item WHERE collection_id = ",
+    // What waits in quarantine comes as rows without a state.
+    sql.push(
+        " UNION ALL SELECT q.sent_digest, NULL, NULL, q.content_digest, NULL, NULL, NULL, NULL \
+         FROM quarantine_item q WHERE q.collection_id = ",
     );
     let digests = distinct(probes.iter().map(|p| p.content_digest));
     sql.bind(collection)
-        .push(" AND state = 'waiting' AND content_digest IN ");
+        .push(" AND q.state = 'waiting' AND q.content_digest IN ");
     sql.bind_list(digests.iter().map(|d| d.to_vec()));
-    for row in sql.all::<QuarantineRow>(db).await? {
-        known
-            .quarantined
-            .insert((digest(row.sent_digest)?, digest(row.content_digest)?));
+    for row in sql.all::<ObjectRow>(db).await? {
+        let sent = digest(row.sent_digest)?;
+        let content_digest = digest(row.content_digest)?;
+        let Some(state) = row.state else {
+            known.quarantined.insert((sent, content_digest));
+            continue;
+        };
+        let text = |text: Option<String>| text.unwrap_or_default();
+        let image = KnownImage {
+            accession: parsed(ImageAccession::parse(&text(row.accession)))?,
+            state: ImageState::from_code(state).ok_or(Error::Damaged("unknown state of an image"))?,
+            content_digest,
+            sop_class_uid: parsed(SopClassUid::parse(&text(row.sop_class_uid)))?,
+            sop_instance_uid: parsed(SopInstanceUid::parse(&text(row.sop_instance_uid)))?,
+            series_instance_uid: parsed(SeriesInstanceUid::parse(&text(row.series_instance_uid)))?,
+            study_instance_uid: parsed(StudyInstanceUid::parse(&text(row.study_instance_uid)))?,
+        };
+        known.images.insert(sent, image);
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::{EntityTrait, FromQueryResult, Set};
 
-use crate::commit::group::Fate;
+use crate::commit::group::{Accessions, Fate};
 use crate::commit::lookup::digest;
 use crate::entity::archive::{individual, series, study};
 use crate::numbers::Numbered;
@@ -63,6 +63,7 @@ pub(super) async fn place<'a>(
     tx: &Transaction,
     collection: i64,
     images: &[(usize, &'a ImageRecord)],
+    accessions: Accessions,
     set: &mut (impl FnMut(usize, Fate) + Send),
 ) -> Result<Vec<Placed<'a>>> {
     let mut known = find(tx, collection, images).await?;
@@ -86,6 +87,17 @@ pub(super) async fn place<'a>(
         if series.is_none() && !elsewhere.is_empty() {
             set(*index, Fate::SeriesElsewhere);
             continue;
+        }
+        if accessions == Accessions::AsFound {
+            let recorded = &record.accessions;
+            let individual = known.individuals.get(&pseudonym).map(|(id, _)| *id);
+            let moved = individual.is_some_and(|id| recorded.individual.number() != Ok(id))
+                || study.is_some_and(|(id, _)| recorded.study.number() != Ok(id))
+                || series.is_some_and(|(id, _)| recorded.series.number() != Ok(*id));
+            if moved {
+                set(*index, Fate::Moved);
+                continue;
+            }
         }
         if let (Some((study, _)), Some((series, _))) = (study, series) {
             placed.push(Placed {

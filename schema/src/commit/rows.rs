@@ -18,7 +18,7 @@ use crate::entity::archive::{blob, deid_report, image, image_metadata, provenanc
 use crate::entity::curation::{finding, quarantine_item};
 use crate::numbers::Numbered;
 use crate::record::{FindingRecord, QuarantineRecord};
-use crate::sql::Sql;
+use crate::sql::{Batch, Sql};
 use crate::{Error, Reader, Result, Transaction, instant};
 
 /// Rows in one statement. More is slower, and SQLite has a limit of bound values.
@@ -58,6 +58,7 @@ pub(super) async fn images(
     collection: i64,
     pack: &PackName,
     placed: &[Placed<'_>],
+    batch: &mut Batch,
     set: &mut (impl FnMut(usize, Fate) + Send),
 ) -> Result<Counts> {
     let mut counts = Counts::default();
@@ -88,31 +89,28 @@ pub(super) async fn images(
         }
     }
     if !rest.is_empty() {
+        // what earlier parts of the group left to write must be seen
+        std::mem::replace(batch, Batch::new(tx.kind())).run(tx).await?;
         explain(tx, collection, &rest, &fresh, set).await?;
     }
     if fresh.is_empty() {
         return Ok(counts);
     }
-    let executor = tx.executor();
     let reports = missing(tx, REPORT, fresh.iter().map(|p| p.record.deid_report.as_str()));
     if !reports.is_empty() {
         let row = |(id, body): (&i64, &&str)| deid_report::ActiveModel {
             id: Set(*id),
             body: Set((*body).to_owned()),
         };
-        let insert = deid_report::Entity::insert_many(reports.iter().map(row)).on_conflict_do_nothing();
-        insert.exec_without_returning(&executor).await?;
+        let mut insert = deid_report::Entity::insert_many(reports.iter().map(row)).into_query();
+        batch.build(insert.on_conflict(OnConflict::new().do_nothing().to_owned()));
         tx.learn_texts(reports.into_keys());
     }
-    provenances(tx, fresh.iter().map(|p| p.record.provenance.as_str())).await?;
+    provenances(tx, batch, fresh.iter().map(|p| p.record.provenance.as_str()));
     let rows = fresh.iter().map(|p| blob_row(p, pack)).collect::<Result<Vec<_>>>()?;
-    blob::Entity::insert_many(rows)
-        .exec_without_returning(&executor)
-        .await?;
+    batch.insert::<blob::Entity>(rows);
     let rows = fresh.iter().map(|p| metadata_row(p)).collect::<Result<Vec<_>>>()?;
-    image_metadata::Entity::insert_many(rows)
-        .exec_without_returning(&executor)
-        .await?;
+    batch.insert::<image_metadata::Entity>(rows);
     let mut findings = Vec::new();
     for p in &fresh {
         let image = p.record.accessions.image.number()?;
@@ -124,7 +122,7 @@ pub(super) async fn images(
         findings.extend(p.record.findings.iter().map(|f| finding_row(collection, about, f, now)));
         counts.add(p.study, p.series, p.record.state);
     }
-    insert_findings(tx, findings).await?;
+    insert_findings(batch, findings);
     Ok(counts)
 }
 
@@ -265,19 +263,18 @@ fn missing<'a>(tx: &Transaction, kind: &str, texts: impl Iterator<Item = &'a str
     map
 }
 
-async fn provenances(tx: &Transaction, texts: impl Iterator<Item = &str> + Send) -> Result<()> {
+fn provenances<'a>(tx: &Transaction, batch: &mut Batch, texts: impl Iterator<Item = &'a str>) {
     let sources = missing(tx, SOURCE, texts);
     if sources.is_empty() {
-        return Ok(());
+        return;
     }
     let row = |(id, body): (&i64, &&str)| provenance::ActiveModel {
         id: Set(*id),
         body: Set((*body).to_owned()),
     };
-    let insert = provenance::Entity::insert_many(sources.iter().map(row)).on_conflict_do_nothing();
-    insert.exec_without_returning(&tx.executor()).await?;
+    let mut insert = provenance::Entity::insert_many(sources.iter().map(row)).into_query();
+    batch.build(insert.on_conflict(OnConflict::new().do_nothing().to_owned()));
     tx.learn_texts(sources.into_keys());
-    Ok(())
 }
 
 #[derive(Clone, Copy)]
@@ -303,13 +300,10 @@ pub(crate) fn finding_row(collection: i64, about: About, found: &FindingRecord, 
     }
 }
 
-pub(crate) async fn insert_findings(tx: &Transaction, rows: Vec<finding::ActiveModel>) -> Result<()> {
+pub(crate) fn insert_findings(batch: &mut Batch, rows: Vec<finding::ActiveModel>) {
     for chunk in rows.chunks(CHUNK) {
-        finding::Entity::insert_many(chunk.to_vec())
-            .exec_without_returning(&tx.executor())
-            .await?;
+        batch.insert::<finding::Entity>(chunk.to_vec());
     }
-    Ok(())
 }
 
 /// Inserts quarantined objects and their findings.
@@ -318,10 +312,11 @@ pub(super) async fn quarantine(
     collection: i64,
     pack: &PackName,
     items: &[(usize, &QuarantineRecord)],
+    batch: &mut Batch,
     set: &mut (impl FnMut(usize, Fate) + Send),
 ) -> Result<()> {
     let now = instant::micros(chrono::Utc::now());
-    provenances(tx, items.iter().map(|(_, item)| item.provenance.as_str())).await?;
+    provenances(tx, batch, items.iter().map(|(_, item)| item.provenance.as_str()));
     let rows = items
         .iter()
         .map(|(_, item)| item_row(collection, pack, item))
@@ -352,7 +347,8 @@ pub(super) async fn quarantine(
         };
         findings.extend(item.findings.iter().map(|f| finding_row(collection, about, f, now)));
     }
-    insert_findings(tx, findings).await
+    insert_findings(batch, findings);
+    Ok(())
 }
 
 fn item_row(collection: i64, pack: &PackName, item: &QuarantineRecord) -> Result<quarantine_item::ActiveModel> {

@@ -25,6 +25,7 @@ on_both!(
     replay_raises_the_numbers,
     quarantined_objects_are_kept_once_and_decided_once,
     an_erased_individual_blocks_and_leaves_no_text,
+    a_record_with_other_parents_than_the_database_is_not_written,
     concurrent_groups_add_up,
     texts_that_read_alike_are_kept_apart,
     records_read_back_as_they_were_written,
@@ -299,6 +300,28 @@ async fn an_erased_individual_blocks_and_leaves_no_text(mut world: World) {
     assert_eq!(stats::wrong_counters(&world.db).await.unwrap(), []);
     let committed = world.commit(vec![image(again)]).await;
     assert_eq!(committed.fates, [Fate::Erased]);
+}
+
+async fn a_record_with_other_parents_than_the_database_is_not_written(mut world: World) {
+    let c = world.collection(1).await;
+    let first = world.image(&c, [1, 1, 1, 1], ImageState::Pending).await;
+    world.commit(vec![image(first.clone())]).await;
+    // made by a server that had not heard of the series
+    let mut second = world.image(&c, [1, 1, 1, 2], ImageState::Pending).await;
+    second.accessions.series = isocenter_model::SeriesAccession::numbered("SE", 4711);
+    let durable = world.durable().await;
+    let tx = world.db.begin_ingest().await.unwrap();
+    let records = [image(second)];
+    let committed = commit::group(&tx, &durable, &records, &[], &[]).await.unwrap();
+    assert_eq!(committed.fates, [Fate::Moved]);
+    tx.rollback().await.unwrap();
+    // what was acknowledged once is taken as it is
+    let tx = world.db.begin_ingest().await.unwrap();
+    let committed = commit::replay(&tx, &durable, &records, &[]).await.unwrap();
+    assert_eq!(committed.fates, [Fate::Inserted]);
+    tx.commit().await.unwrap();
+    let all = stats::totals(&world.db, &everything()).await.unwrap();
+    assert_eq!((all.series, all.images), (1, 2));
 }
 
 async fn concurrent_groups_add_up(mut world: World) {
