@@ -7,7 +7,8 @@
 //! | --- | --- | --- |
 //! | stage | [`stage`] | gathers the bytes, in memory while the budget allows, else in a sealed file |
 //! | parse, de-identify, check | [`prepare`], [`qc`] | on a CPU thread; ends in a refusal, a quarantine item or a [`cleared`] object |
-//! | accession, seal, commit | [`committer`] | everything that waits becomes one pack, one flush, one transaction |
+//! | accession, seal | [`group`], [`parents`] | what becomes of each object; the pack of those that are new |
+//! | commit | [`committer`] | everything that waits becomes one pack, one flush, one transaction |
 //! | answer | [`pipeline`] | only now |
 //!
 //! [`replay`] does the last step again for packs that the database does not know, at start-up and for
@@ -24,7 +25,9 @@ mod destination;
 mod error;
 pub mod events;
 mod faults;
+mod group;
 mod metadata;
+mod parents;
 mod pipeline;
 mod prepare;
 pub mod qc;

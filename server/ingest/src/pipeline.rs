@@ -69,6 +69,11 @@ impl Pipeline {
         self.started.elapsed().saturating_sub(active)
     }
 
+    /// Returns whether what it takes can still be committed. It does not come back by itself: the process should be restarted.
+    pub fn is_alive(&self) -> bool {
+        self.committer.is_alive()
+    }
+
     fn note_activity(&self) {
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.active_ms.store(now, Ordering::Relaxed);
