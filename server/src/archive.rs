@@ -18,10 +18,11 @@ use isocenter_schema::record::{
 };
 use isocenter_schema::{Database, settings as remembered};
 use isocenter_storage::{MasterKey, Opened, PackBuilder, Storage, StorageSettings};
-use tokio::sync::Semaphore;
 
 use crate::auth::token;
 use crate::config::Settings;
+use crate::cpu::Cpu;
+use crate::dicomweb::rendered::Drawings;
 
 /// The archive.
 pub struct Archive {
@@ -33,8 +34,10 @@ pub struct Archive {
     pub sink: Arc<dyn InstanceSink>,
     /// What the user asked for.
     pub settings: Settings,
-    /// Permits for decoding and rendering: CPU work stays off the threads that serve.
-    pub cpu: Arc<Semaphore>,
+    /// Threads and memory for decoding and rendering: CPU work stays off the threads that serve.
+    pub cpu: Cpu,
+    /// Pictures that are being drawn now.
+    pub drawings: Drawings,
     /// The hash indexes of similar images.
     pub indexes: Arc<Indexes>,
     /// The present time.
@@ -129,7 +132,8 @@ impl Archive {
             storage,
             sink: Arc::new(Sink(Arc::clone(&pipeline))),
             settings,
-            cpu: Arc::new(Semaphore::new(cpu)),
+            cpu: Cpu::new(cpu),
+            drawings: Drawings::default(),
             indexes: Arc::new(Indexes::new()),
             clock,
             ready: AtomicBool::new(false),

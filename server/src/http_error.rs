@@ -11,7 +11,7 @@ use actix_web::{HttpResponse, ResponseError};
 use isocenter_model::{Classify, Fault};
 
 /// A failed request.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct HttpError {
     status: StatusCode,
     detail: String,
@@ -67,6 +67,15 @@ impl HttpError {
         Self {
             status: StatusCode::SERVICE_UNAVAILABLE,
             detail: "storage or database does not answer; send again later".into(),
+            retry_after_s: Some(retry_after_s),
+        }
+    }
+
+    /// 503 with `Retry-After`: too many ask at the same time.
+    pub fn busy(retry_after_s: u32) -> Self {
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            detail: "too many wait already; ask again later".into(),
             retry_after_s: Some(retry_after_s),
         }
     }

@@ -6,6 +6,7 @@
 //! a body that was cut short never ends as if it were whole (PS3.18 8.6.1).
 
 use std::future::Future;
+use std::time::Duration;
 
 use actix_web::HttpResponseBuilder;
 use actix_web::{HttpResponse, ResponseError};
@@ -14,6 +15,7 @@ use futures::{Stream, StreamExt as _};
 use tokio::sync::mpsc;
 
 use super::multipart::Boundary;
+use crate::cpu::Queue;
 use crate::http_error::HttpError;
 
 /// Pieces that may wait for the client.
@@ -22,6 +24,10 @@ const WAITING: usize = 4;
 const SMALL: usize = 16 * 1024;
 /// Gathered bytes are sent when there are so many.
 const GATHERED: usize = 64 * 1024;
+/// What holds room is copied in pieces of this size.
+const COPIED: usize = 256 * 1024;
+/// A client that takes nothing for so long has gone: others wait for what it holds.
+const STALLED: Duration = Duration::from_secs(60);
 
 /// Why a body ended early.
 #[derive(Debug)]
@@ -43,15 +49,39 @@ impl<E: Into<HttpError>> From<E> for Stop {
 pub struct Outgoing {
     to: mpsc::Sender<Result<Bytes, HttpError>>,
     gathered: BytesMut,
+    begun: bool,
+    stalled: Duration,
 }
 
 impl Outgoing {
+    fn new(to: mpsc::Sender<Result<Bytes, HttpError>>) -> Self {
+        Self {
+            to,
+            gathered: BytesMut::new(),
+            begun: false,
+            stalled: STALLED,
+        }
+    }
+
+    async fn send(&mut self, piece: Bytes) -> Result<(), Stop> {
+        self.begun = true;
+        match tokio::time::timeout(self.stalled, self.to.send(Ok(piece))).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Stop::Gone),
+        }
+    }
+
     async fn flush(&mut self) -> Result<(), Stop> {
         if self.gathered.is_empty() {
             return Ok(());
         }
         let piece = std::mem::take(&mut self.gathered).freeze();
-        self.to.send(Ok(piece)).await.map_err(|_| Stop::Gone)
+        self.send(piece).await
+    }
+
+    /// Returns what work for this body does where many wait: what has not begun may still be an honest 503.
+    pub fn queue(&self) -> Queue {
+        if self.begun { Queue::Wait } else { Queue::Refuse }
     }
 
     /// Writes a piece; waits where the client is slower.
@@ -61,7 +91,7 @@ impl Outgoing {
     pub async fn write(&mut self, piece: Bytes) -> Result<(), Stop> {
         if piece.len() >= SMALL {
             self.flush().await?;
-            return self.to.send(Ok(piece)).await.map_err(|_| Stop::Gone);
+            return self.send(piece).await;
         }
         self.gathered.extend_from_slice(&piece);
         if self.gathered.len() >= GATHERED {
@@ -69,6 +99,18 @@ impl Outgoing {
         } else {
             Ok(())
         }
+    }
+
+    /// Writes what holds room ([`crate::cpu::Room`]). It is copied piece by piece, at the client's pace, and gone when this
+    /// returns: the layers below may keep the last piece for as long as the connection lasts.
+    ///
+    /// # Errors
+    /// [`Stop::Gone`] where the client went away.
+    pub async fn write_held(&mut self, held: Bytes) -> Result<(), Stop> {
+        for piece in held.chunks(COPIED) {
+            self.write(Bytes::copy_from_slice(piece)).await?;
+        }
+        Ok(())
     }
 
     /// Writes everything that a stream gives.
@@ -94,10 +136,7 @@ where
     Fut: Future<Output = Result<Outgoing, Stop>> + 'static,
 {
     let (to, mut pieces) = mpsc::channel(WAITING);
-    let work = write(Outgoing {
-        to: to.clone(),
-        gathered: BytesMut::new(),
-    });
+    let work = write(Outgoing::new(to.clone()));
     actix_web::rt::spawn(async move {
         let last = match work.await {
             Ok(mut outgoing) => outgoing.flush().await,
@@ -192,6 +231,20 @@ mod tests {
             Err(Stop::Failed(HttpError::unavailable(5)))
         });
         assert_eq!(failed.await.unwrap_err().status().as_u16(), 503);
+    }
+
+    #[actix_web::test]
+    async fn a_client_that_takes_nothing_ends_the_body() {
+        let (to, mut pieces) = mpsc::channel(1);
+        let mut out = Outgoing::new(to);
+        out.stalled = Duration::ZERO;
+        assert_eq!(out.queue(), Queue::Refuse);
+        let frame = Bytes::from(vec![0; COPIED * 3]);
+        assert!(matches!(out.write_held(frame).await, Err(Stop::Gone)));
+        // One piece had a place.
+        assert_eq!(out.queue(), Queue::Wait);
+        assert_eq!(pieces.recv().await.unwrap().unwrap().len(), COPIED);
+        assert!(pieces.try_recv().is_err());
     }
 
     #[actix_web::test]

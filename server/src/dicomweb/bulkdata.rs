@@ -16,6 +16,7 @@ use super::accept::Packaging;
 use super::answer::{self, Parts};
 use super::{Asked, object, wado};
 use crate::archive::Archive;
+use crate::cpu::Queue;
 use crate::http_error::HttpError;
 
 const OCTETS: &str = "application/octet-stream";
@@ -129,7 +130,7 @@ pub async fn bulk_data(
         return pixel_data(asked, archive).await;
     }
     let image = wado::one(&asked, &archive).await?;
-    let header = object::open(&archive, &image).await?.header;
+    let header = object::open(&archive, &image, Queue::Refuse).await?.header;
     let (value, _) = place.find(&header).ok_or_else(HttpError::not_found)?;
     let (packaging, media) = packaging(&asked, &own_media(&place, &header))?;
     let location = format!("{}/bulkdata/{path}", wado::url(&asked, &image));

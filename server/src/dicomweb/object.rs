@@ -2,16 +2,15 @@
 //!
 //! Most answers need no object opened: bytes go out as they lie, frames are found by the frame map, metadata is ready-made. What is
 //! here is for the rest: a header for a decoder, a data set to be written again in Explicit VR Little Endian, one bulk value.
-//! CPU work runs on the blocking pool under the archive's permits, so that a crowd of askers queues instead of thrashing.
+//! Frames that leave as they lie are streamed; what is decoded is read only once there is room for it ([`crate::cpu`]).
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_object::InMemDicomObject;
 use futures::StreamExt as _;
-use isocenter_imaging::FrameMap;
+use isocenter_imaging::{FrameMap, PixelFacts};
 use isocenter_model::TransferSyntaxUid;
 use isocenter_model::part10::{self, ByteSource, Layout, Limits, NewFileMeta, PixelData};
 use isocenter_model::uid::transfer_syntax as ts;
@@ -20,6 +19,7 @@ use isocenter_storage::{BlobRef, InArchive, Storage};
 
 use super::answer::{Outgoing, Stop};
 use crate::archive::Archive;
+use crate::cpu::{Queue, Room};
 use crate::http_error::HttpError;
 
 const PIXEL_DATA: Tag = Tag(0x7FE0, 0x0010);
@@ -68,27 +68,12 @@ fn stored(archive: &Archive, image: &ImageEntry) -> Stored {
     }
 }
 
-/// Runs CPU work under a permit, off the threads that answer.
-///
-/// # Errors
-/// 500 where the work panicked; decoders guard themselves, so this is a fault of ours.
-pub async fn compute<T, F>(archive: &Archive, work: F) -> Result<T, HttpError>
-where
-    T: Send + 'static,
-    F: FnOnce() -> T + Send + 'static,
-{
-    let permit = Arc::clone(&archive.cpu)
-        .acquire_owned()
-        .await
-        .map_err(|error| HttpError::internal(&error))?;
-    tokio::task::spawn_blocking(move || {
-        let done = work();
-        drop(permit);
-        done
-    })
-    .await
-    .map_err(|error| HttpError::internal(&error))
-}
+/// Room for the header of an object and what is parsed of it.
+const HEADER: u64 = 1 << 20;
+/// Frames up to this many bytes are sent at once; longer ones are streamed.
+pub const SHORT: u64 = 1 << 20;
+/// The longest frame, stored or decoded, that is decoded here: 32 million pixels of 16 bits.
+const LARGEST_DECODED: u64 = 64 << 20;
 
 /// An object's header and where everything lies in it.
 pub struct Opened {
@@ -101,17 +86,18 @@ pub struct Opened {
 /// Opens an object's header.
 ///
 /// # Errors
-/// 500 where the stored object does not parse: it did when it came in.
-pub async fn open(archive: &Archive, image: &ImageEntry) -> Result<Opened, HttpError> {
+/// 500 where the stored object does not parse: it did when it came in. 503 where the queue is full.
+pub async fn open(archive: &Archive, image: &ImageEntry, queue: Queue) -> Result<Opened, HttpError> {
     let stored = stored(archive, image);
-    compute(archive, move || {
+    let room = archive.cpu.room(HEADER, queue).await?;
+    let opening = archive.cpu.run(room, move || {
         let limits = Limits::default();
         let layout = part10::layout_part10(&stored, &limits)?;
         let header = part10::read_header(&stored, &layout, &limits)?;
         Ok(Opened { layout, header })
-    })
-    .await?
-    .map_err(|error: part10::Error| HttpError::internal(&error))
+    });
+    let (opened, _) = opening.await?;
+    opened.map_err(|error: part10::Error| HttpError::internal(&error))
 }
 
 /// Returns where the frames of an object lie, and what their pixels mean.
@@ -122,42 +108,172 @@ pub fn frame_map(image: &ImageEntry) -> Result<FrameMap, HttpError> {
     FrameMap::decode(&image.frame_map).map_err(|error| HttpError::internal(&error))
 }
 
-/// Returns the stored bytes of a frame, numbered from 1.
-///
-/// # Errors
-/// 404 past the last frame; what storage fails with.
-pub async fn frame(archive: &Archive, image: &ImageEntry, map: &FrameMap, number: u32) -> Result<Bytes, HttpError> {
-    let index = number.checked_sub(1).ok_or_else(HttpError::not_found)?;
-    let ranges = map.ranges(index).ok_or_else(HttpError::not_found)?;
-    let whole_bytes = !image.transfer_syntax_uid.is_native() || map.facts().is_some_and(|f| f.bits_allocated > 8);
-    match ranges.as_slice() {
-        // The usual case: no byte is copied.
-        [one] if whole_bytes => Ok(archive.storage.read(&image.blob, one.clone()).await?),
-        _ => {
-            let mut joined = Vec::new();
-            for range in ranges {
-                joined.extend_from_slice(&archive.storage.read(&image.blob, range).await?);
-            }
-            Ok(map.trim(index, joined).into())
+/// Where the stored bytes of one frame lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    ranges: Vec<Range<u64>>,
+    /// Whether these bytes are the frame, or hold it among others: frames of single bits do not begin at a byte.
+    whole: bool,
+}
+
+impl Place {
+    /// Finds a frame, numbered from 1.
+    ///
+    /// # Errors
+    /// 404 past the last frame.
+    pub fn of(image: &ImageEntry, map: &FrameMap, number: u32) -> Result<Self, HttpError> {
+        let index = number.checked_sub(1).ok_or_else(HttpError::not_found)?;
+        let ranges = map.ranges(index).ok_or_else(HttpError::not_found)?;
+        let syntax = &image.transfer_syntax_uid;
+        let at_bytes = |facts: &PixelFacts| {
+            facts.bits_allocated > 8 || (facts.frame_bits().is_multiple_of(8) && syntax.is_little_endian())
+        };
+        Ok(Self {
+            ranges,
+            whole: !syntax.is_native() || map.facts().is_some_and(at_bytes),
+        })
+    }
+
+    fn stored_len(&self) -> u64 {
+        let lengths = self.ranges.iter().map(|range| range.end.saturating_sub(range.start));
+        lengths.fold(0, u64::saturating_add)
+    }
+
+    /// Returns the length of the frame where it is known without reading.
+    pub fn known_len(&self) -> Option<u64> {
+        self.whole.then(|| self.stored_len())
+    }
+
+    /// Reads the frame. All of it is in memory then: only for who has room for it.
+    async fn read(
+        &self,
+        archive: &Archive,
+        image: &ImageEntry,
+        map: &FrameMap,
+        number: u32,
+    ) -> Result<Bytes, HttpError> {
+        if let ([one], true) = (self.ranges.as_slice(), self.whole) {
+            // The usual case: no byte is copied.
+            return Ok(archive.storage.read(&image.blob, one.clone()).await?);
         }
+        let mut joined = Vec::new();
+        for range in &self.ranges {
+            joined.extend_from_slice(&archive.storage.read(&image.blob, range.clone()).await?);
+        }
+        Ok(map.trim(number.saturating_sub(1), joined).into())
     }
 }
 
-/// Returns a frame as native little endian samples, numbered from 1.
+/// Returns the stored bytes of a frame where they are few: what a connection may hold without room.
 ///
 /// # Errors
-/// 404 past the last frame, 406 where the stored frame does not decode.
+/// What storage fails with.
+pub async fn short_frame(archive: &Archive, image: &ImageEntry, place: &Place) -> Result<Option<Bytes>, HttpError> {
+    match place.ranges.as_slice() {
+        [one] if place.whole && place.stored_len() <= SHORT => {
+            Ok(Some(archive.storage.read(&image.blob, one.clone()).await?))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Writes the stored bytes of a frame, numbered from 1, in pieces.
+///
+/// # Errors
+/// 404 past the last frame; what storage fails with.
+pub async fn write_frame(
+    archive: &Archive,
+    image: &ImageEntry,
+    map: &FrameMap,
+    number: u32,
+    out: &mut Outgoing,
+) -> Result<(), Stop> {
+    let place = Place::of(image, map, number)?;
+    if let Some(short) = short_frame(archive, image, &place).await? {
+        return out.write(short).await;
+    }
+    if place.whole {
+        for range in &place.ranges {
+            out.copy(archive.storage.stream(image.blob.clone(), range.clone()))
+                .await?;
+        }
+        return Ok(());
+    }
+    if place.stored_len() > LARGEST_DECODED {
+        return Err(too_large().into());
+    }
+    let room = archive
+        .cpu
+        .room(place.stored_len().saturating_mul(3), out.queue())
+        .await?;
+    let frame = place.read(archive, image, map, number).await?;
+    out.write_held(room.holding(frame.into())).await
+}
+
+fn too_large() -> HttpError {
+    HttpError::not_acceptable("this frame is too large to be decoded here; ask for it as stored, transfer-syntax=*")
+}
+
+/// A frame as it is stored, with the room to decode it in.
+pub struct Loaded {
+    /// Its stored bytes.
+    pub bytes: Bytes,
+    /// What its pixels mean.
+    pub facts: PixelFacts,
+    /// Where it may be decoded.
+    pub room: Room,
+}
+
+/// Takes room for a frame, numbered from 1, and what is made of it, and only then reads it. `each` is what the work holds for a
+/// pixel beyond the stored and the native bytes.
+///
+/// # Errors
+/// 404 past the last frame, 406 for one that is too large, 503 where the queue is full; what storage fails with.
+pub async fn load(
+    archive: &Archive,
+    image: &ImageEntry,
+    map: &FrameMap,
+    number: u32,
+    each: u64,
+    queue: Queue,
+) -> Result<Loaded, HttpError> {
+    let place = Place::of(image, map, number)?;
+    let facts = map.facts().ok_or_else(HttpError::not_found)?.clone();
+    let (stored, native) = (place.stored_len(), native_len(&facts));
+    if stored.max(native) > LARGEST_DECODED {
+        return Err(too_large());
+    }
+    let needed = stored + native + facts.pixels().saturating_mul(each);
+    let room = archive.cpu.room(needed, queue).await?;
+    let bytes = place.read(archive, image, map, number).await?;
+    Ok(Loaded { bytes, facts, room })
+}
+
+/// Returns the length of a decoded frame.
+pub fn native_len(facts: &PixelFacts) -> u64 {
+    let samples = facts.pixels().saturating_mul(u64::from(facts.samples_per_pixel));
+    samples.saturating_mul(u64::from(facts.bits_allocated)).div_ceil(8)
+}
+
+/// Returns a frame as native little endian samples, numbered from 1; it holds its room ([`Outgoing::write_held`]).
+///
+/// # Errors
+/// As [`load`], and 406 where the stored frame does not decode.
 pub async fn native_frame(
     archive: &Archive,
     image: &ImageEntry,
     map: &FrameMap,
     number: u32,
+    queue: Queue,
 ) -> Result<Bytes, HttpError> {
-    let bytes = frame(archive, image, map, number).await?;
-    let facts = map.facts().ok_or_else(HttpError::not_found)?.clone();
+    let samples = map.facts().map_or(1, |facts| u64::from(facts.samples_per_pixel));
+    let Loaded { bytes, facts, room } = load(archive, image, map, number, 2 * samples, queue).await?;
     let syntax = image.transfer_syntax_uid.clone();
-    let native = compute(archive, move || isocenter_imaging::to_native(&facts, &syntax, &bytes)).await?;
-    native.map(Bytes::from).map_err(|error| {
+    let decoding = archive
+        .cpu
+        .run(room, move || isocenter_imaging::to_native(&facts, &syntax, &bytes));
+    let (native, room) = decoding.await?;
+    native.map(|native| room.holding(native)).map_err(|error| {
         // What was stored may be a code stream that nobody here reads; as stored it can still be had.
         tracing::debug!(%error, image = %image.accession, "a frame does not decode");
         HttpError::not_acceptable("this frame cannot be decoded here; ask for it as stored, transfer-syntax=*")
@@ -172,7 +288,8 @@ pub async fn native_pixels(archive: &Archive, image: &ImageEntry, out: &mut Outg
     let map = frame_map(image)?;
     if !image.transfer_syntax_uid.is_little_endian() {
         for number in 1..=map.frame_count() {
-            out.write(native_frame(archive, image, &map, number).await?).await?;
+            let frame = native_frame(archive, image, &map, number, out.queue()).await?;
+            out.write_held(frame).await?;
         }
         return Ok(());
     }
@@ -220,9 +337,10 @@ pub async fn rewritten(archive: &Archive, image: &ImageEntry, out: &mut Outgoing
     out.write(file_meta(image, &explicit)).await?;
     if image.transfer_syntax_uid.is_deflated() {
         // Deflated, it is Explicit VR Little Endian already.
-        return out.write(inflated(archive, image).await?).await;
+        let inflated = inflated(archive, image, out.queue()).await?;
+        return out.write_held(inflated).await;
     }
-    let opened = open(archive, image).await?;
+    let opened = open(archive, image, out.queue()).await?;
     let written = part10::write_header(&opened.header, &explicit).map_err(|error| HttpError::internal(&error))?;
     out.write(written.before.into()).await?;
     if let Some(PixelData::Native {
@@ -272,17 +390,19 @@ async fn swapped(
     out.write(rest.into()).await
 }
 
-async fn inflated(archive: &Archive, image: &ImageEntry) -> Result<Bytes, HttpError> {
+async fn inflated(archive: &Archive, image: &ImageEntry, queue: Queue) -> Result<Bytes, HttpError> {
     let stored = stored(archive, image);
-    let inflated = compute(archive, move || {
+    // How long it will be is not known before: it has all the room there is, alone.
+    let room = archive.cpu.room(u64::MAX, queue).await?;
+    let inflating = archive.cpu.run(room, move || {
         let limits = Limits::default();
         let layout = part10::layout_part10(&stored, &limits)?;
         part10::inflate(&stored, &layout, &limits)
     });
+    let (inflated, room) = inflating.await?;
     inflated
-        .await?
-        .map(Bytes::from)
-        .map_err(|error| HttpError::internal(&error))
+        .map(|bytes| room.holding(bytes))
+        .map_err(|error: part10::Error| HttpError::internal(&error))
 }
 
 /// Writes an object with its frames decoded, in Explicit VR Little Endian; one frame in memory at a time.
@@ -293,11 +413,11 @@ pub async fn decompressed(archive: &Archive, image: &ImageEntry, out: &mut Outgo
     let explicit = explicit()?;
     let map = frame_map(image)?;
     let facts = map.facts().ok_or_else(HttpError::not_found)?;
-    let frame_len = (facts.pixels() * u64::from(facts.samples_per_pixel) * u64::from(facts.bits_allocated)).div_ceil(8);
+    let frame_len = native_len(facts);
     let length = frame_len * u64::from(map.frame_count());
     // Before anything is written: what does not decode at all is an honest 406.
-    let first = native_frame(archive, image, &map, 1).await?;
-    let Opened { mut header, .. } = open(archive, image).await?;
+    let Opened { mut header, .. } = open(archive, image, out.queue()).await?;
+    let first = native_frame(archive, image, &map, 1, out.queue()).await?;
     if facts.samples_per_pixel == 3 && facts.bits_allocated == 8 {
         // The codecs undo their colour transformations, PS3.5 8.2.
         header.put(DataElement::new(
@@ -320,12 +440,12 @@ pub async fn decompressed(archive: &Archive, image: &ImageEntry, out: &mut Outgo
     for number in 1..=map.frame_count() {
         let frame = match first.take() {
             Some(frame) => frame,
-            None => native_frame(archive, image, &map, number).await?,
+            None => native_frame(archive, image, &map, number, Queue::Wait).await?,
         };
         if frame.len() as u64 != frame_len {
             return Err(HttpError::internal(&"a decoded frame has another size than its header says").into());
         }
-        out.write(frame).await?;
+        out.write_held(frame).await?;
     }
     if length % 2 == 1 {
         out.write(Bytes::from_static(&[0])).await?;

@@ -1,18 +1,21 @@
 //! Pictures: `/rendered` and `/thumbnail`, PS3.18 10.4.1.1.3, 10.4.1.1.6 and the parameters of 8.3.5.
 //!
-//! A picture shows one frame: the one named, else the middle one; of a study or series the middle image that has pixels. It is made
-//! on the CPU pool under a permit and kept nowhere. Annotation is taken and burns nothing in: what a de-identified
+//! A picture shows one frame: the one named, else the middle one; of a study or series the middle image that has pixels. It is drawn
+//! where there is room ([`crate::cpu`]), once for all who ask for it at the same time, and kept nowhere. Annotation is taken and burns nothing in: what a de-identified
 //! collection may say about its patients it says in its metadata. Where there is nothing to draw the answer is 406 (404 for a thumbnail).
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
-use isocenter_imaging::{Format, PixelFacts, RenderOptions, Window, WindowFunction};
+use bytes::Bytes;
+use isocenter_imaging::{Format, FrameMap, PixelFacts, RenderOptions, Window, WindowFunction};
 use isocenter_schema::retrieve::{self, ImageEntry};
 
 use super::accept::{Packaging, Picture};
 use super::{Asked, answer, object, qido, wado};
 use crate::archive::Archive;
+use crate::cpu::Queue;
 use crate::http_error::HttpError;
+use crate::once::Once;
 
 /// Longest side of a picture that is made on request.
 pub const MAX_SIDE: u32 = 4096;
@@ -184,7 +187,7 @@ pub async fn rendered(
 /// 406 where no picture can be made, or none that is accepted.
 pub async fn send_drawn(
     asked: &Asked,
-    archive: &Archive,
+    archive: &web::Data<Archive>,
     image: &ImageEntry,
     frame: Option<u32>,
     wish: &Wish,
@@ -282,32 +285,70 @@ fn frame_of(count: u32, named: Option<u32>) -> Option<u32> {
     named.or_else(|| count.checked_sub(1).map(|last| last / 2 + 1))
 }
 
-/// Draws one frame; `None` where it cannot be decoded here.
+/// Pictures that are being drawn, by what they show. Who asks was found to see the image before.
+pub type Drawings = Once<Drawing, Result<Option<Bytes>, HttpError>>;
+
+/// What a picture shows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Drawing {
+    image: i64,
+    frame: u32,
+    picture: Picture,
+    /// The wish in words: numbers with a fraction have no other identity.
+    wish: String,
+}
+
+/// What a pixel costs on its way to a picture, beyond its stored and its native bytes: its value, and its colour before and
+/// after scaling.
+const PIXEL: u64 = 7;
+
+/// Draws one frame, or waits for it where somebody draws it already; `None` where it cannot be decoded here.
 ///
 /// # Errors
-/// What storage fails with.
+/// 503 where too many wait; what storage fails with.
 pub async fn draw(
-    archive: &Archive,
+    archive: &web::Data<Archive>,
     image: &ImageEntry,
     named: Option<u32>,
     picture: Picture,
     wish: &Wish,
-) -> Result<Option<Vec<u8>>, HttpError> {
+) -> Result<Option<Bytes>, HttpError> {
     let map = object::frame_map(image)?;
-    let (Some(frame), Some(facts)) = (frame_of(map.frame_count(), named), map.facts().cloned()) else {
+    let (Some(frame), Some(facts)) = (frame_of(map.frame_count(), named), map.facts()) else {
         return Ok(None);
     };
     if !isocenter_imaging::can_decode(&image.transfer_syntax_uid) {
         return Ok(None);
     }
-    let bytes = object::frame(archive, image, &map, frame).await?;
-    let (syntax, options) = (image.transfer_syntax_uid.clone(), wish.options(&facts, picture));
-    let drawn = object::compute(archive, move || {
+    let options = wish.options(facts, picture);
+    let drawing = Drawing {
+        image: image.id,
+        frame,
+        picture,
+        wish: format!("{wish:?}"),
+    };
+    let drawn = archive.drawings.run(drawing, || {
+        let (archive, image) = (archive.clone().into_inner(), image.clone());
+        async move { drawn(&archive, &image, &map, frame, options).await }
+    });
+    drawn.await
+}
+
+async fn drawn(
+    archive: &Archive,
+    image: &ImageEntry,
+    map: &FrameMap,
+    frame: u32,
+    options: RenderOptions,
+) -> Result<Option<Bytes>, HttpError> {
+    let object::Loaded { bytes, facts, room } = object::load(archive, image, map, frame, PIXEL, Queue::Refuse).await?;
+    let syntax = image.transfer_syntax_uid.clone();
+    let drawing = archive.cpu.run(room, move || {
         isocenter_imaging::decode_frame(&facts, &syntax, &bytes)
             .and_then(|decoded| isocenter_imaging::render(&decoded, &facts, &options))
     });
-    match drawn.await? {
-        Ok(drawn) => Ok(Some(drawn)),
+    match drawing.await?.0 {
+        Ok(drawn) => Ok(Some(drawn.into())),
         Err(error) => {
             tracing::debug!(%error, image = %image.accession, "not drawn");
             Ok(None)
@@ -315,7 +356,7 @@ pub async fn draw(
     }
 }
 
-fn send(packaging: Packaging, picture: Picture, drawn: Vec<u8>, location: &str) -> Result<HttpResponse, HttpError> {
+fn send(packaging: Packaging, picture: Picture, drawn: Bytes, location: &str) -> Result<HttpResponse, HttpError> {
     let mut answer = HttpResponse::Ok();
     answer.insert_header((header::VARY, "Accept, Authorization"));
     answer.insert_header((header::CACHE_CONTROL, "private, max-age=300"));

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use isocenter_imaging::FrameMap;
@@ -19,6 +19,7 @@ use super::accept::{self, FrameForm, InstanceForm, Packaging, Wanted};
 use super::answer::{self, Outgoing, Parts, Stop};
 use super::{Asked, instance_url, json, object};
 use crate::archive::Archive;
+use crate::cpu::Queue;
 use crate::http_error::HttpError;
 
 /// Frames that one request may name.
@@ -268,39 +269,72 @@ pub async fn send_frames(
     answer.insert_header((header::VARY, "Accept, Authorization"));
     answer.insert_header((header::CACHE_CONTROL, "private, max-age=300"));
     let content_type = format!("{}; transfer-syntax={}", form.media, form.syntax);
+    let map = object::frame_map(&image)?;
     if let ([number], Packaging::Single) = (numbers.as_slice(), packaging) {
-        let frame = make_frame(&archive, &image, &object::frame_map(&image)?, *number, &form).await?;
-        return Ok(answer.content_type(content_type).body(frame));
+        answer.content_type(content_type);
+        return send_frame(archive, image, map, *number, form, answer).await;
     }
     let boundary = answer::boundary()?;
     answer.content_type(boundary.content_type(&form.media));
     let base = url(asked, &image);
-    let map = object::frame_map(&image)?;
     answer::streamed(answer, move |out| async move {
         let mut parts = Parts::new(out, boundary);
         for number in numbers {
-            let frame = make_frame(&archive, &image, &map, number, &form).await?;
-            let out = parts
-                .part(&content_type, Some(&format!("{base}/frames/{number}")))
-                .await?;
-            out.write(frame).await?;
+            let location = format!("{base}/frames/{number}");
+            let out = parts.part(&content_type, Some(&location)).await?;
+            write_frame(&archive, &image, &map, number, &form, out).await?;
         }
         parts.finish().await
     })
     .await
 }
 
-async fn make_frame(
+/// Answers with one frame that is the body; its length is said where it is known before the frame is read.
+async fn send_frame(
+    archive: web::Data<Archive>,
+    image: ImageEntry,
+    map: FrameMap,
+    number: u32,
+    form: FrameForm,
+    mut answer: HttpResponseBuilder,
+) -> Result<HttpResponse, HttpError> {
+    if form.decode {
+        if map
+            .facts()
+            .is_some_and(|facts| object::native_len(facts) <= object::SHORT)
+        {
+            let frame = object::native_frame(&archive, &image, &map, number, Queue::Refuse).await?;
+            return Ok(answer.body(frame.to_vec()));
+        }
+    } else {
+        let place = object::Place::of(&image, &map, number)?;
+        if let Some(frame) = object::short_frame(&archive, &image, &place).await? {
+            return Ok(answer.body(frame));
+        }
+        if let Some(length) = place.known_len() {
+            answer.no_chunking(length);
+        }
+    }
+    answer::streamed(answer, move |mut out| async move {
+        write_frame(&archive, &image, &map, number, &form, &mut out).await?;
+        Ok(out)
+    })
+    .await
+}
+
+async fn write_frame(
     archive: &Archive,
     image: &ImageEntry,
     map: &FrameMap,
     number: u32,
     form: &FrameForm,
-) -> Result<Bytes, HttpError> {
+    out: &mut Outgoing,
+) -> Result<(), Stop> {
     if form.decode {
-        object::native_frame(archive, image, map, number).await
+        let frame = object::native_frame(archive, image, map, number, out.queue()).await?;
+        out.write_held(frame).await
     } else {
-        object::frame(archive, image, map, number).await
+        object::write_frame(archive, image, map, number, out).await
     }
 }
 

@@ -11,6 +11,7 @@ use isocenter_schema::numbers::Numbered;
 use isocenter_schema::retrieve::{self, ImageEntry};
 
 use crate::archive::Archive;
+use crate::cpu::Queue;
 
 /// Name of the model whose codes these are: the label-free transform of `retrieval.md` 3.4.
 pub const MODEL: &str = isocenter_retrieval::PERCEPTUAL_MODEL;
@@ -83,20 +84,21 @@ async fn code_of(archive: &Archive, entry: &ImageEntry) -> anyhow::Result<Option
     if samples > LARGEST_FRAME || stored > LARGEST_FRAME {
         return Ok(None);
     }
+    // Stored bytes, decoded values and the gray picture; read only when there is room for them.
+    let room = archive.cpu.room(stored + samples * 8, Queue::Wait).await?;
     let mut bytes = Vec::new();
     for range in ranges {
         bytes.extend_from_slice(&archive.storage.read(&entry.blob, range).await?);
     }
     let syntax = entry.transfer_syntax_uid.clone();
-    let permit = std::sync::Arc::clone(&archive.cpu).acquire_owned().await?;
-    let code = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
+    let hashing = archive.cpu.run(room, move || {
         let frame = isocenter_imaging::decode_frame(&facts, &syntax, &map.trim(middle, bytes)).ok()?;
         let gray = isocenter_imaging::gray8(&frame, &facts);
         let picture = GrayPicture::new(gray.width, gray.height, &gray.data).ok()?;
         perceptual_hash(&picture)
     });
-    Ok(code.await?.map(|code| (middle + 1, code.0)))
+    let (code, _) = hashing.await?;
+    Ok(code.map(|code| (middle + 1, code.0)))
 }
 
 impl Archive {
