@@ -79,7 +79,7 @@ fn writer_name() -> String {
 }
 
 /// Creates a folder that only its owner may enter, and its parents.
-fn private_folder(path: &std::path::Path) -> anyhow::Result<()> {
+pub(crate) fn private_folder(path: &std::path::Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.with_context(|| format!("data directory {}", path.display()))
@@ -95,12 +95,7 @@ impl Archive {
         private_folder(&settings.data_dir)?;
         let db = Database::open(&settings.database_url).await.context("database")?;
         db.migrate().await.context("database migration")?;
-        let mut places = StorageSettings::new(
-            settings.store_url.clone(),
-            settings.key_store_url.clone(),
-            settings.data_dir.join("spill"),
-        );
-        places.s3.clone_from(&settings.aws);
+        let places = places(&settings);
         let fingerprint = remembered::get(&db, remembered::KEY_FINGERPRINT).await?;
         let first_start = fingerprint.is_none();
         let key = master_key(&settings, fingerprint.as_deref(), &places).await?;
@@ -284,6 +279,17 @@ impl Archive {
             tracing::warn!(error = %error, "database did not close cleanly");
         }
     }
+}
+
+/// Returns where the sealed objects and their keys lie.
+pub(crate) fn places(settings: &Settings) -> StorageSettings {
+    let mut places = StorageSettings::new(
+        settings.store_url.clone(),
+        settings.key_store_url.clone(),
+        settings.data_dir.join("spill"),
+    );
+    places.s3.clone_from(&settings.aws);
+    places
 }
 
 /// Finds the master key, or makes it where database and store are both empty.

@@ -20,6 +20,7 @@ pub mod links;
 pub mod metrics;
 pub mod once;
 pub mod portal;
+pub mod present;
 pub mod reading;
 pub mod serve;
 pub mod similar;

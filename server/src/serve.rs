@@ -38,9 +38,11 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     Api::openapi()
 }
 
-/// Does what must come before any thread starts: one TLS provider for the process, and panics that say where and never
-/// what, since a panic's message may hold a value of a data set.
+/// Does what must come before any thread starts: files that only their owner can read, one TLS provider for the process, and
+/// panics that say where and never what, since a panic's message may hold a value of a data set.
 pub fn prepare_process() {
+    // Database, its log and spill folders are made by libraries that ask for the usual mode.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     // An error means that a provider is installed already, which is what is wanted.
     let _ = rustls::crypto::ring::default_provider().install_default();
     std::panic::set_hook(Box::new(|panic| {

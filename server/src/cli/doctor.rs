@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::Output;
-use crate::archive::Archive;
 use crate::config::Settings;
+use crate::present;
 
 #[derive(Debug, Serialize)]
 struct Check {
@@ -50,7 +50,7 @@ pub(crate) async fn run(settings: Settings, output: Output) -> anyhow::Result<u8
         address("DIMSE address", settings.dimse),
         key_file(&settings),
     ];
-    match Archive::open(settings).await {
+    match present::open(settings).await {
         Err(error) => checks.push(Check {
             name: "archive",
             fine: false,

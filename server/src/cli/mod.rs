@@ -1,7 +1,7 @@
 //! The command line: one file per command, each a short walk over the same functions that the server uses.
 //!
 //! Commands work on a data directory whether or not a server runs on it; what they change is seen by the server through
-//! the database's change number. Exit codes: 0 done, 1 failed, 2 wrong usage (clap), 3 something is missing on the
+//! the database's change number. Only `serve`, `demo` and `migrate` make an archive where there is none. Exit codes: 0 done, 1 failed, 2 wrong usage (clap), 3 something is missing on the
 //! machine. `--json` on each prints one JSON document instead of text.
 
 mod collection;
@@ -16,8 +16,8 @@ mod verify;
 
 use clap::{Parser, Subcommand};
 
-use crate::archive::Archive;
 use crate::config::{Flags, Settings};
+use crate::present;
 
 /// An open biomedical imaging archive: PACS in, de-identified, checked, sealed, searchable collections out.
 #[derive(Debug, Parser)]
@@ -117,11 +117,11 @@ pub async fn run(mut cli: Cli) -> anyhow::Result<u8> {
         Command::Demo(options) => demo::run(options, settings, output).await,
         Command::Migrate => migrate::run(settings, output).await,
         Command::Doctor => doctor::run(settings, output).await,
-        Command::Collection(command) => collection::run(command, &Archive::open(settings).await?, output).await,
-        Command::Token(command) => token::run(command, &Archive::open(settings).await?, output).await,
-        Command::Quarantine(command) => quarantine::run(command, &Archive::open(settings).await?, output).await,
-        Command::Reindex(options) => reindex::run(options, &Archive::open(settings).await?, output).await,
-        Command::Verify(options) => verify::run(options, &Archive::open(settings).await?, output).await,
+        Command::Collection(command) => collection::run(command, &present::open(settings).await?, output).await,
+        Command::Token(command) => token::run(command, &present::open(settings).await?, output).await,
+        Command::Quarantine(command) => quarantine::run(command, &present::open(settings).await?, output).await,
+        Command::Reindex(options) => reindex::run(options, &present::open(settings).await?, output).await,
+        Command::Verify(options) => verify::run(options, &present::open(settings).await?, output).await,
         Command::Config(_) | Command::Openapi => Ok(0),
     }
 }
