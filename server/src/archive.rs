@@ -272,6 +272,17 @@ impl Archive {
         self.pipeline.idle_for()
     }
 
+    /// Returns whether what arrives would be committed.
+    pub fn commits(&self) -> bool {
+        self.pipeline.is_alive()
+    }
+
+    /// Ends the committer, as if it had died.
+    #[cfg(test)]
+    pub(crate) async fn stop_ingest(&self) {
+        self.pipeline.close().await;
+    }
+
     /// Waits for what is being committed and closes the database.
     pub async fn close(&self) {
         self.pipeline.close().await;

@@ -1,5 +1,8 @@
 //! `/metrics` in the Prometheus text format.
 //!
+//! Who may read it is a setting (`--metrics`): by default a caller on this machine, and anybody with an administrator's token.
+//! Behind a proxy on this machine everybody seems to be here, so where one is configured or shows itself the token is needed.
+//!
 //! Names end in their unit; labels are small closed sets (method, status class, outcome, AE title of a configured route),
 //! never a UID and never anything a patient owns.
 
@@ -9,8 +12,14 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
+use isocenter_model::rights::{Principal, Role};
 use prometheus::{Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+
+use crate::archive::Archive;
+use crate::auth::Caller;
+use crate::config::{MetricsAccess, Settings};
+use crate::http_error::HttpError;
 
 /// Every metric of the program.
 pub struct Metrics {
@@ -73,12 +82,53 @@ pub fn configure(app: &mut web::ServiceConfig) {
     app.service(crate::reading::readable("/metrics", exposition));
 }
 
-async fn exposition() -> HttpResponse {
-    let mut body = Vec::new();
-    match TextEncoder::new().encode(&METRICS.registry.gather(), &mut body) {
-        Ok(()) => HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(body),
-        Err(error) => crate::http_error::HttpError::internal(&error).into_response(),
+/// Headers by which a proxy shows itself.
+const PROXIED: [&str; 6] = [
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+];
+
+/// Returns whether a request comes from this machine, by what nobody elsewhere can make up.
+fn is_local(request: &HttpRequest, settings: &Settings) -> bool {
+    let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
+    peer.is_some_and(|ip| ip.is_loopback() && !settings.trusts_proxy(ip))
+        && settings.public_url.is_none()
+        && !PROXIED.iter().any(|name| request.headers().contains_key(*name))
+}
+
+fn may_read(request: &HttpRequest, caller: &Caller, settings: &Settings) -> Result<(), HttpError> {
+    let allowed = match settings.metrics {
+        MetricsAccess::Open => true,
+        MetricsAccess::Local => is_local(request, settings),
+        MetricsAccess::Token => false,
+    };
+    match &caller.principal {
+        _ if allowed => Ok(()),
+        Principal::Known {
+            role: Role::Admin,
+            collections: None,
+            ..
+        } => Ok(()),
+        Principal::Known { .. } => Err(HttpError::forbidden("metrics are for administrators")),
+        Principal::Anonymous => Err(HttpError::unauthorised("metrics need an administrator's token here")),
     }
+}
+
+async fn exposition(
+    request: HttpRequest,
+    caller: Caller,
+    archive: web::Data<Archive>,
+) -> Result<HttpResponse, HttpError> {
+    may_read(&request, &caller, &archive.settings)?;
+    let mut body = Vec::new();
+    TextEncoder::new()
+        .encode(&METRICS.registry.gather(), &mut body)
+        .map_err(|error| HttpError::internal(&error))?;
+    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(body))
 }
 
 /// Middleware that times every request.
@@ -136,5 +186,63 @@ where
                 .observe(started.elapsed().as_secs_f64());
             answer
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::App;
+    use actix_web::test::{self, TestRequest};
+
+    use super::*;
+    use crate::world::{World, world_with};
+
+    async fn status(world: &World, peer: &str, headers: &[(&str, &str)]) -> u16 {
+        let app = App::new().app_data(world.archive.clone()).configure(configure);
+        let app = test::init_service(app).await;
+        let mut request = TestRequest::get().uri("/metrics");
+        if !peer.is_empty() {
+            request = request.peer_addr(format!("{peer}:4711").parse().unwrap());
+        }
+        for pair in headers {
+            request = request.insert_header(*pair);
+        }
+        test::call_service(&app, request.to_request()).await.status().as_u16()
+    }
+
+    #[actix_web::test]
+    async fn metrics_are_for_this_machine_and_for_administrators() {
+        let world = world_with(|_| {}).await;
+        let admin = format!("Bearer {}", world.token);
+        let made = crate::auth::token::create(&world.archive.db, Role::Researcher, None, "", None, "test");
+        let researcher = format!("Bearer {}", made.await.unwrap().secret);
+        for (peer, headers, expected) in [
+            ("127.0.0.1", vec![], 200),
+            ("[::1]", vec![], 200),
+            ("192.0.2.7", vec![], 401),
+            ("", vec![], 401),
+            ("192.0.2.7", vec![("authorization", admin.as_str())], 200),
+            ("192.0.2.7", vec![("authorization", researcher.as_str())], 403),
+            ("127.0.0.1", vec![("authorization", "Bearer iso_stale")], 401),
+            // A proxy on this machine carries strangers.
+            ("127.0.0.1", vec![("x-forwarded-for", "192.0.2.7")], 401),
+            ("127.0.0.1", vec![("forwarded", "for=192.0.2.7")], 401),
+            // And a stranger cannot say that he is here.
+            ("192.0.2.7", vec![("x-forwarded-for", "127.0.0.1")], 401),
+        ] {
+            assert_eq!(status(&world, peer, &headers).await, expected, "{peer} {headers:?}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn the_setting_and_a_known_proxy_decide() {
+        let open = world_with(|settings| settings.metrics = MetricsAccess::Open).await;
+        assert_eq!(status(&open, "192.0.2.7", &[]).await, 200);
+        let token = world_with(|settings| settings.metrics = MetricsAccess::Token).await;
+        assert_eq!(status(&token, "127.0.0.1", &[]).await, 401);
+        let proxied = world_with(|settings| settings.trusted_proxies = vec!["127.0.0.1".parse().unwrap()]).await;
+        assert_eq!(status(&proxied, "127.0.0.1", &[]).await, 401);
+        let public = world_with(|settings| settings.public_url = Some("https://a.example".parse().unwrap())).await;
+        assert_eq!(status(&public, "127.0.0.1", &[]).await, 401);
     }
 }

@@ -17,9 +17,14 @@ pub(crate) struct World {
 
 /// Makes an archive as the first start makes it.
 pub(crate) async fn world() -> World {
+    world_with(|_| {}).await
+}
+
+/// Makes an archive with other settings.
+pub(crate) async fn world_with(change: impl FnOnce(&mut Settings)) -> World {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| Url::from_directory_path(folder.path().join(name)).unwrap();
-    let settings = Settings {
+    let mut settings = Settings {
         data_dir: folder.path().to_owned(),
         database_url: format!("sqlite://{}", folder.path().join("isocenter.db").display()),
         store_url: at("blobs"),
@@ -28,6 +33,7 @@ pub(crate) async fn world() -> World {
         cors_origins: vec!["https://viewer.example".into()],
         ..Settings::default()
     };
+    change(&mut settings);
     let archive = Archive::open(settings).await.unwrap();
     let token = std::fs::read_to_string(folder.path().join("admin.token"))
         .unwrap()

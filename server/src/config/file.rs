@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{Error, Network};
+use super::{Error, MetricsAccess, Network};
 
 /// A peer that may open DIMSE associations from beyond loopback.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -42,6 +42,7 @@ pub struct File {
     pub master_key_file: Option<PathBuf>,
     pub max_object_size: Option<String>,
     pub move_destination: Option<Vec<String>>,
+    pub metrics: Option<MetricsAccess>,
     pub ohif_dir: Option<PathBuf>,
 }
 

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::MetricsAccess;
+
 /// The settings as flags; each has an environment variable of the same name.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Settings")]
@@ -89,6 +91,9 @@ pub struct Flags {
         global = true
     )]
     pub move_destination: Vec<String>,
+    /// Who may read /metrics besides administrators: local (callers on this machine), token (nobody), open [default: local]
+    #[arg(long, env = "ISOCENTER_METRICS", value_name = "WHO", global = true)]
+    pub metrics: Option<MetricsAccess>,
     /// Folder of an unpacked OHIF viewer
     #[arg(long, env = "ISOCENTER_OHIF_DIR", value_name = "DIR", global = true)]
     pub ohif_dir: Option<PathBuf>,

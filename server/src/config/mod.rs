@@ -58,10 +58,25 @@ pub struct Settings {
     pub max_object_size: u64,
     /// Destinations of C-MOVE.
     pub move_destinations: Vec<MoveDestination>,
+    /// Who may read the metrics besides administrators.
+    pub metrics: MetricsAccess,
     /// Folder of an unpacked OHIF, served on our origin.
     pub ohif_dir: Option<PathBuf>,
     /// The `AWS_*` environment, for the S3 store.
     pub aws: std::collections::BTreeMap<String, String>,
+}
+
+/// Who may read the metrics besides administrators.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MetricsAccess {
+    /// Callers on this machine.
+    #[default]
+    Local,
+    /// Nobody.
+    Token,
+    /// Everybody.
+    Open,
 }
 
 /// Why the settings cannot be used. Each names the key, where it was read, and what was expected.
@@ -206,6 +221,7 @@ impl Settings {
                     })
                 })
                 .collect::<Result<_, _>>()?,
+            metrics: f.metrics.or(file.metrics).unwrap_or(default.metrics),
             ohif_dir: f.ohif_dir.or(file.ohif_dir),
             aws,
             data_dir,
@@ -279,6 +295,7 @@ impl Default for Settings {
             master_key_file: data_dir.join("master.key"),
             max_object_size: 16 << 30,
             move_destinations: Vec::new(),
+            metrics: MetricsAccess::Local,
             ohif_dir: None,
             aws: std::collections::BTreeMap::new(),
             data_dir,
