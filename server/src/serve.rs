@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use utoipa::OpenApi;
 
 use crate::archive::Archive;
+use crate::auth::session;
 use crate::config::Settings;
 use crate::reading::readable;
 use crate::{cors, dicomweb, health, jobs, metrics, portal, similar};
@@ -103,6 +104,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     );
     archive.ready.store(true, std::sync::atomic::Ordering::Release);
     let server = tokio::spawn(http);
+    greet(&archive, http_address).await?;
     wait_for_signal().await?;
     tracing::info!("stopping: finishing what runs");
     archive.ready.store(false, std::sync::atomic::Ordering::Release);
@@ -119,8 +121,53 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Shows a person who starts an archive for the first time the way in. Only on a terminal: a log is read by others.
+async fn greet(archive: &Archive, listening: SocketAddr) -> anyhow::Result<()> {
+    use std::io::IsTerminal as _;
+    if std::io::stdout().is_terminal()
+        && let Some(link) = first_link(archive, listening).await?
+    {
+        print_link(&link);
+    }
+    Ok(())
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "the link is for the person at the terminal and for no log"
+)]
+fn print_link(link: &str) {
+    println!("\nLog in as administrator (good once, for 15 minutes):\n\n    {link}\n");
+}
+
+/// Makes the log-in link of a new archive; `None` where one was made before. `demo` may have made the archive: what counts is
+/// that nobody was shown a link.
+///
+/// # Errors
+/// When the database fails.
+async fn first_link(archive: &Archive, listening: SocketAddr) -> anyhow::Result<Option<String>> {
+    if session::had_link(&archive.db).await? {
+        return Ok(None);
+    }
+    let code = session::link(&archive.db, session::LINK_FOR, "first start").await?;
+    let settings = &archive.settings;
+    let root = match &settings.public_url {
+        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+        None => {
+            let scheme = if settings.tls_cert.is_some() { "https" } else { "http" };
+            let mut address = listening;
+            // Every address of this machine is no address to go to.
+            if address.ip().is_unspecified() {
+                address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+            }
+            format!("{scheme}://{address}")
+        }
+    };
+    Ok(Some(format!("{root}/login?code={code}")))
+}
+
 /// Adds everything that the archive answers over HTTP.
-fn routes(app: &mut web::ServiceConfig) {
+pub(crate) fn routes(app: &mut web::ServiceConfig) {
     let api = web::scope("/api")
         .wrap(from_fn(cors::cors))
         .service(readable("/openapi.json", openapi_document))

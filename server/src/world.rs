@@ -1,10 +1,13 @@
 //! A whole archive in a temporary folder, for tests of what a client meets.
 
 use actix_web::web;
+use isocenter_model::arrival::{Arrival, Form, Source};
+use isocenter_model::{CollectionAccession, Outcome, Route};
 use url::Url;
 
 use crate::archive::Archive;
 use crate::config::Settings;
+use crate::demo;
 
 /// An archive that goes away with its folder.
 pub(crate) struct World {
@@ -13,6 +16,31 @@ pub(crate) struct World {
     /// The administrator's token.
     pub(crate) token: String,
     _folder: tempfile::TempDir,
+}
+
+impl World {
+    /// Stores one phantom image in the Inbox, where it waits for release.
+    pub(crate) async fn store_phantom(&self) -> Outcome {
+        let spec = demo::DemoSpec {
+            individuals: 1,
+            size: 32,
+            slices: 1,
+        };
+        let file = demo::studies(7, &spec).next().unwrap().part10;
+        let arrival = Arrival {
+            route: Route {
+                collection: CollectionAccession::numbered(CollectionAccession::DEFAULT_PREFIX, 1),
+                issuer: String::new(),
+            },
+            source: Source::Import,
+            form: Form::Part10,
+            bound_to_study: None,
+            size_hint: None,
+        };
+        let mut writer = self.archive.sink.begin(arrival).await.unwrap();
+        writer.write(file.into()).await.unwrap();
+        writer.finish().await
+    }
 }
 
 /// Makes an archive as the first start makes it.

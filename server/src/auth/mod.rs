@@ -1,9 +1,11 @@
 //! Who is asking.
 //!
 //! A request without credentials is anonymous and sees released, open data. A bearer token becomes a
-//! [`Principal`]; a bad or expired one is always 401, never anonymous, so that a client with a stale token learns of it.
+//! [`Principal`]; a bad or expired one is always 401, never anonymous, so that a client with a stale token learns of it. A
+//! browser's [`session`] speaks where there is no token.
 //! What a principal may do is decided by [`isocenter_model::rights`] alone.
 
+pub mod session;
 pub mod token;
 
 use std::future::Future;
@@ -24,6 +26,13 @@ pub struct Caller {
     pub principal: Principal,
     /// Issuer of the patient IDs that this caller sends; empty where its token names none.
     pub issuer: String,
+}
+
+impl Caller {
+    /// Returns whether we know who it is.
+    pub fn is_known(&self) -> bool {
+        self.principal != Principal::Anonymous
+    }
 }
 
 fn bearer(request: &HttpRequest) -> Result<Option<String>, HttpError> {
@@ -47,14 +56,19 @@ impl FromRequest for Caller {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let archive = request.app_data::<web::Data<Archive>>().cloned();
         let shown = bearer(request);
+        let session = session::reading(request);
         Box::pin(async move {
+            let archive = archive.ok_or_else(|| HttpError::internal(&"no archive in the application's data"))?;
             let Some(secret) = shown? else {
+                let session = match session {
+                    Some(secret) => session::of(&archive.db, &secret).await?,
+                    None => None,
+                };
                 return Ok(Self {
-                    principal: Principal::Anonymous,
+                    principal: session.map_or(Principal::Anonymous, |session| session.as_principal()),
                     issuer: String::new(),
                 });
             };
-            let archive = archive.ok_or_else(|| HttpError::internal(&"no archive in the application's data"))?;
             match token::find(&archive.db, &secret).await? {
                 Some(token) => Ok(Self {
                     principal: token.as_principal(),

@@ -19,6 +19,8 @@ pub struct Place {
     pub prefix: String,
     /// Language.
     pub language: Language,
+    /// Whether somebody is logged in.
+    pub logged_in: bool,
 }
 
 impl Place {
@@ -84,7 +86,14 @@ pub fn page(place: &Place, title: &str, main: &Markup) -> Markup {
                             a href={ (prefix) "/#send" } { (words.send) }
                             a href={ (prefix) "/#read" } { (words.read) }
                         }
-                        div.tools { (languages(place)) }
+                        div.tools {
+                            (languages(place))
+                            @if place.logged_in {
+                                form method="post" action={ (prefix) "/logout" } {
+                                    button.plain type="submit" { (words.log_out) }
+                                }
+                            }
+                        }
                     }
                     div.wedge aria-hidden="true" {}
                 }
@@ -127,7 +136,7 @@ pub fn answer(status: StatusCode, page: Markup) -> HttpResponse {
         .insert_header((header::REFERRER_POLICY, "same-origin"))
         // Counts are the caller's own.
         .insert_header((header::CACHE_CONTROL, "private, no-cache"))
-        .insert_header((header::VARY, "Accept-Language, Authorization"))
+        .insert_header((header::VARY, "Accept-Language, Authorization, Cookie"))
         .body(page.into_string())
 }
 

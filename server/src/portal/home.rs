@@ -307,6 +307,7 @@ mod tests {
         Place {
             prefix: "/archive".into(),
             language,
+            logged_in: false,
         }
     }
 

@@ -46,6 +46,7 @@ mod tests {
         let place = Place {
             prefix: String::new(),
             language: Language::English,
+            logged_in: false,
         };
         let page = missing(&place, "/<script>alert(1)</script>").into_string();
         assert!(!page.contains("<script"));

@@ -6,6 +6,7 @@
 
 pub mod frame;
 pub mod home;
+pub mod login;
 pub mod missing;
 pub mod words;
 
@@ -38,6 +39,7 @@ pub fn configure(app: &mut web::ServiceConfig) {
     app.service(readable("/", first_page))
         .service(readable("/assets/site.css", || asset("text/css; charset=utf-8", STYLE)))
         .service(readable("/assets/mark.svg", || asset("image/svg+xml", MARK)))
+        .configure(login::configure)
         .default_service(web::to(not_found));
 }
 
@@ -54,7 +56,7 @@ async fn asset(content_type: &'static str, text: &'static str) -> HttpResponse {
         .body(text)
 }
 
-fn place(request: &HttpRequest, root: &PublicRoot) -> Place {
+fn place(request: &HttpRequest, root: &PublicRoot, caller: &Caller) -> Place {
     let parameter = url::form_urlencoded::parse(request.query_string().as_bytes())
         .find(|(name, _)| name == "lang")
         .map(|(_, value)| value.into_owned());
@@ -65,6 +67,7 @@ fn place(request: &HttpRequest, root: &PublicRoot) -> Place {
     Place {
         prefix: Place::prefix_of(root.root()),
         language: Language::of(parameter.as_deref(), accepted),
+        logged_in: caller.is_known(),
     }
 }
 
@@ -74,7 +77,7 @@ async fn first_page(
     root: PublicRoot,
     archive: web::Data<Archive>,
 ) -> Result<HttpResponse, HttpError> {
-    let place = place(&request, &root);
+    let place = place(&request, &root, &caller);
     let home = Home {
         doors: doors(&archive, &root),
         ..look(&archive, &caller).await?
@@ -198,7 +201,11 @@ pub async fn summary(caller: Caller, archive: web::Data<Archive>) -> Result<Http
 }
 
 /// Everything that is not there: a page for people, a problem for programs.
-async fn not_found(request: HttpRequest, root: PublicRoot) -> Result<HttpResponse, HttpError> {
+async fn not_found(
+    request: HttpRequest,
+    caller: Result<Caller, HttpError>,
+    root: PublicRoot,
+) -> Result<HttpResponse, HttpError> {
     let accepts = request
         .headers()
         .get(header::ACCEPT)
@@ -207,8 +214,7 @@ async fn not_found(request: HttpRequest, root: PublicRoot) -> Result<HttpRespons
     if !accepts.contains("text/html") {
         return Err(HttpError::not_found());
     }
-    Ok(frame::answer(
-        StatusCode::NOT_FOUND,
-        missing::missing(&place(&request, &root), request.path()),
-    ))
+    let place = place(&request, &root, &caller?);
+    let page = missing::missing(&place, request.path());
+    Ok(frame::answer(StatusCode::NOT_FOUND, page))
 }

@@ -132,6 +132,10 @@ words! {
     missing_same: "We answer the same in all three cases, so that nobody learns what exists.",
                   "三种情况的回答相同，以免泄露内容是否存在。";
     home: "Home", "首页";
+    log_out: "Log out", "退出";
+    link_title: "This link opens nothing", "此链接无效";
+    link_text: "A log-in link is good once and for 15 minutes. The administrator's token is in the file admin.token of the data directory.",
+               "登录链接仅可使用一次，15 分钟内有效。管理员令牌见数据目录中的 admin.token 文件。";
 }
 
 #[cfg(test)]

@@ -95,3 +95,20 @@ fn the_published_interface_is_the_one_in_the_code() {
         "server/openapi.json is not what the code says: `isocenter openapi > server/openapi.json`"
     );
 }
+
+#[actix_web::test]
+async fn a_new_archive_has_one_link_that_leads_in() {
+    let world = world().await;
+    let link = first_link(&world.archive, "0.0.0.0:8042".parse().unwrap())
+        .await
+        .unwrap()
+        .unwrap();
+    let path = link.strip_prefix("http://127.0.0.1:8042").unwrap().to_owned();
+    assert!(path.starts_with("/login?code=lnk_"), "{path}");
+    let (status, headers) = ask(&world, Method::GET, &path, &[]).await;
+    assert_eq!((status, text(&headers, "location")), (StatusCode::SEE_OTHER, "/"));
+    let again = first_link(&world.archive, "127.0.0.1:8042".parse().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(again, None);
+}
