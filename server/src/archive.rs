@@ -23,6 +23,7 @@ use crate::auth::token;
 use crate::config::Settings;
 use crate::cpu::Cpu;
 use crate::dicomweb::rendered::Drawings;
+use crate::disk::{Disk, Guarded};
 
 /// The archive.
 pub struct Archive {
@@ -40,6 +41,8 @@ pub struct Archive {
     pub drawings: Drawings,
     /// The hash indexes of similar images.
     pub indexes: Arc<Indexes>,
+    /// The disks of this machine that it needs.
+    pub disk: Arc<Disk>,
     /// The present time.
     pub clock: Arc<dyn Clock>,
     /// Whether start-up is over and shutdown has not begun.
@@ -120,12 +123,18 @@ impl Archive {
                 ..Default::default()
             },
         );
+        let disk = Arc::new(Disk::new(storage.clone(), &settings));
+        let sink = Guarded {
+            sink: Sink(Arc::clone(&pipeline)),
+            disk: Arc::clone(&disk),
+        };
         let cpu = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let mut archive = Self {
             rebuilt: None,
             db,
             storage,
-            sink: Arc::new(Sink(Arc::clone(&pipeline))),
+            sink: Arc::new(sink),
+            disk,
             settings,
             cpu: Cpu::new(cpu),
             drawings: Drawings::default(),

@@ -51,6 +51,7 @@ pub async fn ready(archive: web::Data<Archive>) -> HttpResponse {
         "started": started,
         "database": word(database),
         "store": word(store),
+        "disk": archive.disk.seen().await.state.as_str(),
         "ingest": if commits { "ok" } else { "dead" },
     });
     if ready {

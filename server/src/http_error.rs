@@ -71,6 +71,15 @@ impl HttpError {
         }
     }
 
+    /// 503 with `Retry-After`: nothing is taken while the disk is nearly full.
+    pub fn no_space() -> Self {
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            detail: "too little space is left; send again later".into(),
+            retry_after_s: Some(60),
+        }
+    }
+
     /// 503 with `Retry-After`: too many ask at the same time.
     pub fn busy(retry_after_s: u32) -> Self {
         Self {

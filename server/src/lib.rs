@@ -13,6 +13,7 @@ pub mod cpu;
 pub mod demo;
 pub mod dicomweb;
 pub mod dimse;
+pub mod disk;
 pub mod health;
 pub mod http_error;
 pub mod jobs;

@@ -33,6 +33,10 @@ pub struct Metrics {
     pub associations_open: IntGauge,
     /// Jobs that ended, by name and result.
     pub jobs_total: IntCounterVec,
+    /// Bytes that the fullest disk has left.
+    pub disk_available_bytes: IntGauge,
+    /// How it stands with it: 0 fine, 1 low, 2 critical.
+    pub disk_state: IntGauge,
 }
 
 /// The metrics of this process.
@@ -57,11 +61,11 @@ impl Metrics {
         registry
             .register(Box::new(http_request_seconds.clone()))
             .expect("registered once");
-        let associations_open =
-            IntGauge::new("isocenter_dimse_associations_open", "DIMSE associations that are open").expect("legal");
-        registry
-            .register(Box::new(associations_open.clone()))
-            .expect("registered once");
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(name, help).expect("a legal metric");
+            registry.register(Box::new(gauge.clone())).expect("registered once");
+            gauge
+        };
         Self {
             http_request_seconds,
             instances_total: counter(
@@ -70,7 +74,12 @@ impl Metrics {
                 &["door", "outcome"],
             ),
             associations_total: counter("isocenter_dimse_associations_total", "DIMSE associations", &["result"]),
-            associations_open,
+            associations_open: gauge("isocenter_dimse_associations_open", "DIMSE associations that are open"),
+            disk_available_bytes: gauge("isocenter_disk_available_bytes", "Bytes that the fullest disk has left"),
+            disk_state: gauge(
+                "isocenter_disk_state",
+                "Free space: 0 fine, 1 low, 2 critical (nothing is taken)",
+            ),
             jobs_total: counter("isocenter_jobs_total", "Jobs that ended", &["name", "result"]),
             registry,
         }
@@ -124,6 +133,8 @@ async fn exposition(
     archive: web::Data<Archive>,
 ) -> Result<HttpResponse, HttpError> {
     may_read(&request, &caller, &archive.settings)?;
+    // Looks, where nobody has for a while.
+    archive.disk.seen().await;
     let mut body = Vec::new();
     TextEncoder::new()
         .encode(&METRICS.registry.gather(), &mut body)

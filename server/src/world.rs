@@ -1,8 +1,8 @@
 //! A whole archive in a temporary folder, for tests of what a client meets.
 
 use actix_web::web;
-use isocenter_model::arrival::{Arrival, Form, Source};
-use isocenter_model::{CollectionAccession, Outcome, Route};
+use isocenter_model::arrival::{Arrival, Form, Refusal, Source};
+use isocenter_model::{CollectionAccession, InstanceWriter, Outcome, Route};
 use url::Url;
 
 use crate::archive::Archive;
@@ -27,20 +27,25 @@ impl World {
             slices: 1,
         };
         let file = demo::studies(7, &spec).next().unwrap().part10;
-        let arrival = Arrival {
-            route: Route {
-                collection: CollectionAccession::numbered(CollectionAccession::DEFAULT_PREFIX, 1),
-                issuer: String::new(),
-            },
-            source: Source::Import,
-            form: Form::Part10,
-            bound_to_study: None,
-            size_hint: None,
-        };
-        let mut writer = self.archive.sink.begin(arrival).await.unwrap();
+        let mut writer = begin(&self.archive).await.unwrap();
         writer.write(file.into()).await.unwrap();
         writer.finish().await
     }
+}
+
+/// Opens a writer for one instance that goes to the Inbox.
+pub(crate) async fn begin(archive: &Archive) -> Result<Box<dyn InstanceWriter>, Refusal> {
+    let arrival = Arrival {
+        route: Route {
+            collection: CollectionAccession::numbered(CollectionAccession::DEFAULT_PREFIX, 1),
+            issuer: String::new(),
+        },
+        source: Source::Import,
+        form: Form::Part10,
+        bound_to_study: None,
+        size_hint: None,
+    };
+    archive.sink.begin(arrival).await
 }
 
 /// Makes an archive as the first start makes it.

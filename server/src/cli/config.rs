@@ -50,6 +50,8 @@ fn shown(settings: &Settings) -> Value {
         "max-object-size": settings.max_object_size,
         "move-destination": settings.move_destinations.iter()
             .map(|d| format!("{}={}", d.ae_title, d.address)).collect::<Vec<_>>(),
+        "disk-low": settings.disk_low,
+        "disk-critical": settings.disk_critical,
         "metrics": settings.metrics,
         "ohif-dir": settings.ohif_dir,
     })

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::Output;
 use crate::config::Settings;
+use crate::disk::State;
 use crate::present;
 
 #[derive(Debug, Serialize)]
@@ -64,15 +65,17 @@ pub(crate) async fn run(settings: Settings, output: Output) -> anyhow::Result<u8
             };
             checks.push(said("database", archive.db.ping().await.map_err(|e| e.to_string())));
             checks.push(said("store", archive.storage.ready().await.map_err(|e| e.to_string())));
-            if let Ok(Some(space)) = archive.storage.free_space().await {
-                let gib = space.available >> 30;
-                let detail = format!("{gib} GiB free");
-                checks.push(Check {
-                    name: "disk",
-                    fine: gib >= 1,
-                    detail,
-                });
-            }
+            let disk = archive.disk.seen().await;
+            let what = match disk.state {
+                State::Fine => "",
+                State::Low => ", below the low mark",
+                State::Critical => ", below the critical mark: nothing is taken",
+            };
+            checks.push(Check {
+                name: "disk",
+                fine: disk.state == State::Fine,
+                detail: format!("{} MiB free{what}", disk.available >> 20),
+            });
             archive.close().await;
         }
     }

@@ -42,6 +42,8 @@ pub struct File {
     pub master_key_file: Option<PathBuf>,
     pub max_object_size: Option<String>,
     pub move_destination: Option<Vec<String>>,
+    pub disk_low: Option<String>,
+    pub disk_critical: Option<String>,
     pub metrics: Option<MetricsAccess>,
     pub ohif_dir: Option<PathBuf>,
 }

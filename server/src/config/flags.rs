@@ -91,6 +91,12 @@ pub struct Flags {
         global = true
     )]
     pub move_destination: Vec<String>,
+    /// Free space below which the archive warns [default: 10GiB, or 5 % of a smaller disk]
+    #[arg(long, env = "ISOCENTER_DISK_LOW", value_name = "SIZE", global = true)]
+    pub disk_low: Option<String>,
+    /// Free space below which nothing new is taken [default: 1GiB, or 1 % of a smaller disk]
+    #[arg(long, env = "ISOCENTER_DISK_CRITICAL", value_name = "SIZE", global = true)]
+    pub disk_critical: Option<String>,
     /// Who may read /metrics besides administrators: local (callers on this machine), token (nobody), open [default: local]
     #[arg(long, env = "ISOCENTER_METRICS", value_name = "WHO", global = true)]
     pub metrics: Option<MetricsAccess>,

@@ -58,6 +58,10 @@ pub struct Settings {
     pub max_object_size: u64,
     /// Destinations of C-MOVE.
     pub move_destinations: Vec<MoveDestination>,
+    /// Free space in bytes below which the archive warns; by the size of the disk where nothing is set.
+    pub disk_low: Option<u64>,
+    /// Free space in bytes below which nothing new is taken; by the size of the disk where nothing is set.
+    pub disk_critical: Option<u64>,
     /// Who may read the metrics besides administrators.
     pub metrics: MetricsAccess,
     /// Folder of an unpacked OHIF, served on our origin.
@@ -205,13 +209,8 @@ impl Settings {
                 .master_key_file
                 .or(file.master_key_file)
                 .unwrap_or_else(|| data_dir.join("master.key")),
-            max_object_size: match f.max_object_size.or(file.max_object_size) {
-                Some(text) => network::parse_size(&text).map_err(|reason| Error::Value {
-                    key: "max-object-size",
-                    reason,
-                })?,
-                None => default.max_object_size,
-            },
+            max_object_size: size("max-object-size", f.max_object_size.or(file.max_object_size))?
+                .unwrap_or(default.max_object_size),
             move_destinations: list(f.move_destination, file.move_destination)
                 .iter()
                 .map(|text| {
@@ -221,6 +220,8 @@ impl Settings {
                     })
                 })
                 .collect::<Result<_, _>>()?,
+            disk_low: size("disk-low", f.disk_low.or(file.disk_low))?,
+            disk_critical: size("disk-critical", f.disk_critical.or(file.disk_critical))?,
             metrics: f.metrics.or(file.metrics).unwrap_or(default.metrics),
             ohif_dir: f.ohif_dir.or(file.ohif_dir),
             aws,
@@ -243,6 +244,16 @@ impl Settings {
                 reason: "needs dimse-tls-key, and the other way round".into(),
             });
         }
+        if self
+            .disk_low
+            .zip(self.disk_critical)
+            .is_some_and(|(low, critical)| low < critical)
+        {
+            return Err(Error::Value {
+                key: "disk-low",
+                reason: "below disk-critical".into(),
+            });
+        }
         if !matches!(self.store_url.scheme(), "file" | "s3") {
             return Err(Error::Value {
                 key: "store-url",
@@ -263,6 +274,11 @@ impl Settings {
     pub fn trusts_proxy(&self, address: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|network| network.contains(address))
     }
+}
+
+fn size(key: &'static str, text: Option<String>) -> Result<Option<u64>, Error> {
+    let parsed = text.map(|text| network::parse_size(&text)).transpose();
+    parsed.map_err(|reason| Error::Value { key, reason })
 }
 
 fn parse_url(key: &'static str, text: &str) -> Result<Url, Error> {
@@ -295,6 +311,8 @@ impl Default for Settings {
             master_key_file: data_dir.join("master.key"),
             max_object_size: 16 << 30,
             move_destinations: Vec::new(),
+            disk_low: None,
+            disk_critical: None,
             metrics: MetricsAccess::Local,
             ohif_dir: None,
             aws: std::collections::BTreeMap::new(),
@@ -365,6 +383,25 @@ mod tests {
             ..Flags::default()
         };
         assert!(matches!(merged(flags, ""), Err(Error::Value { key: "tls-cert", .. })));
+    }
+
+    #[test]
+    fn disk_marks_are_sizes_and_the_low_one_comes_first() {
+        let settings = merged(Flags::default(), "disk-low = \"2GiB\"\ndisk-critical = \"512MiB\"").unwrap();
+        assert_eq!(
+            (settings.disk_low, settings.disk_critical),
+            (Some(2 << 30), Some(512 << 20))
+        );
+        let swapped = merged(Flags::default(), "disk-low = \"1GiB\"\ndisk-critical = \"2GiB\"");
+        assert!(matches!(swapped, Err(Error::Value { key: "disk-low", .. })));
+        let nonsense = merged(Flags::default(), "disk-critical = \"plenty\"");
+        assert!(matches!(
+            nonsense,
+            Err(Error::Value {
+                key: "disk-critical",
+                ..
+            })
+        ));
     }
 
     #[test]

@@ -148,6 +148,9 @@ async fn prepare(request: &HttpRequest) -> Result<Prepared, HttpError> {
     let (collection, token) = destination(&asked)?;
     let container = container(request)?;
     asked.json()?;
+    if archive.disk.refuses().await {
+        return Err(HttpError::no_space());
+    }
     let row = collections::get(&archive.db, &collection)
         .await?
         .ok_or_else(HttpError::not_found)?;
