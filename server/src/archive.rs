@@ -19,6 +19,7 @@ use isocenter_schema::record::{
 use isocenter_schema::{Database, settings as remembered};
 use isocenter_storage::{MasterKey, Opened, PackBuilder, Storage, StorageSettings};
 
+use crate::audit::Ledger;
 use crate::auth::token;
 use crate::config::Settings;
 use crate::cpu::Cpu;
@@ -43,6 +44,8 @@ pub struct Archive {
     pub indexes: Arc<Indexes>,
     /// The disks of this machine that it needs.
     pub disk: Arc<Disk>,
+    /// Reads of controlled data that were written down.
+    pub reads: Ledger,
     /// The present time.
     pub clock: Arc<dyn Clock>,
     /// Whether start-up is over and shutdown has not begun.
@@ -138,6 +141,7 @@ impl Archive {
             settings,
             cpu: Cpu::new(cpu),
             drawings: Drawings::default(),
+            reads: Ledger::default(),
             indexes: Arc::new(Indexes::new()),
             clock,
             ready: AtomicBool::new(false),

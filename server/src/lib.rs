@@ -5,6 +5,7 @@
 //! instance takes into the archive is `isocenter-ingest`, and DIMSE is `isocenter-gateway`.
 
 pub mod archive;
+pub mod audit;
 pub mod auth;
 pub mod cli;
 pub mod config;

@@ -1,8 +1,10 @@
 //! A whole archive in a temporary folder, for tests of what a client meets.
 
+use std::sync::Arc;
+
 use actix_web::web;
 use isocenter_model::arrival::{Arrival, Form, Refusal, Source};
-use isocenter_model::{CollectionAccession, InstanceWriter, Outcome, Route};
+use isocenter_model::{Clock, CollectionAccession, InstanceWriter, Outcome, Route};
 use url::Url;
 
 use crate::archive::Archive;
@@ -53,8 +55,17 @@ pub(crate) async fn world() -> World {
     world_with(|_| {}).await
 }
 
+/// Makes an archive with a clock of the test's.
+pub(crate) async fn world_at(clock: Arc<dyn Clock>) -> World {
+    made(|_| {}, Some(clock)).await
+}
+
 /// Makes an archive with other settings.
 pub(crate) async fn world_with(change: impl FnOnce(&mut Settings)) -> World {
+    made(change, None).await
+}
+
+async fn made(change: impl FnOnce(&mut Settings), clock: Option<Arc<dyn Clock>>) -> World {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| Url::from_directory_path(folder.path().join(name)).unwrap();
     let mut settings = Settings {
@@ -67,7 +78,10 @@ pub(crate) async fn world_with(change: impl FnOnce(&mut Settings)) -> World {
         ..Settings::default()
     };
     change(&mut settings);
-    let archive = Archive::open(settings).await.unwrap();
+    let mut archive = Archive::open(settings).await.unwrap();
+    if let Some(clock) = clock {
+        archive.clock = clock;
+    }
     let token = std::fs::read_to_string(folder.path().join("admin.token"))
         .unwrap()
         .trim()

@@ -43,6 +43,7 @@ use isocenter_model::uid::UidError;
 use isocenter_model::{CollectionAccession, Level, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid};
 use isocenter_schema::retrieve;
 
+use crate::audit::Reader;
 use crate::auth::Caller;
 use crate::cors;
 use crate::http_error::HttpError;
@@ -121,6 +122,11 @@ impl Asked {
             if_none_match: text(request, header::IF_NONE_MATCH),
             range: text(request, header::RANGE),
         })
+    }
+
+    /// Returns who reads, for the audit trail.
+    pub fn reader(&self) -> Reader {
+        Reader::new(&self.principal, &self.visibility)
     }
 
     /// Returns what the path names.

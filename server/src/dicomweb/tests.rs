@@ -1,6 +1,7 @@
 //! The services as a client meets them: a whole archive in a temporary folder, filled through STOW-RS with the demo's studies.
 //! Here is the client; the stories are in a file each subject.
 
+mod controlled;
 mod crowd;
 mod qido;
 mod stow;

@@ -19,6 +19,7 @@ use super::accept::{self, FrameForm, InstanceForm, Packaging, Wanted};
 use super::answer::{self, Outgoing, Parts, Stop};
 use super::{Asked, instance_url, json, object};
 use crate::archive::Archive;
+use crate::audit::Reader;
 use crate::cpu::Queue;
 use crate::http_error::HttpError;
 
@@ -35,7 +36,7 @@ pub fn url(asked: &Asked, image: &ImageEntry) -> String {
     )
 }
 
-/// Returns the one image that the path names.
+/// Returns the one image that the path names, to be read.
 ///
 /// # Errors
 /// 404 where there is none that the caller may see.
@@ -44,7 +45,18 @@ pub async fn one(asked: &Asked, archive: &Archive) -> Result<ImageEntry, HttpErr
         return Err(HttpError::not_found());
     };
     let found = retrieve::instance(&archive.db, &asked.visibility, study, series, instance).await?;
-    found.ok_or_else(HttpError::not_found)
+    let image = found.ok_or_else(HttpError::not_found)?;
+    note(&mut asked.reader(), archive, &image).await?;
+    Ok(image)
+}
+
+/// Writes down that an image is read, where that has to be.
+///
+/// # Errors
+/// When it cannot be written down.
+pub async fn note(reader: &mut Reader, archive: &Archive, image: &ImageEntry) -> Result<(), HttpError> {
+    let (study, series) = (&image.study_instance_uid, &image.series_instance_uid);
+    reader.reads(archive, &image.collection, study, series).await
 }
 
 /// Returns the number of frames of an image; 0 where it has no pixels.
@@ -96,12 +108,14 @@ pub async fn instances(asked: Asked, archive: web::Data<Archive>) -> Result<Http
         ));
     };
     let mut answer = HttpResponse::Ok();
+    let mut reader = asked.reader();
     answer.insert_header((header::VARY, "Accept, Authorization"));
     answer.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
     if packaging == Packaging::Single {
         answer.content_type("application/dicom");
         return answer::streamed(answer, move |mut out| async move {
             for image in first.iter().take(1) {
+                note(&mut reader, &archive, image).await?;
                 write_instance(&archive, image, form(&wanted, image)?, &mut out).await?;
             }
             Ok(out)
@@ -115,6 +129,7 @@ pub async fn instances(asked: Asked, archive: web::Data<Archive>) -> Result<Http
         let mut batch = Some(first);
         while let Some(images) = batch {
             for image in &images {
+                note(&mut reader, &archive, image).await?;
                 let form = form(&wanted, image)?;
                 let syntax = match form {
                     InstanceForm::AsStored => image.transfer_syntax_uid.as_str(),
@@ -196,8 +211,17 @@ pub async fn metadata(asked: Asked, archive: web::Data<Archive>) -> Result<HttpR
         let path = asked.path();
         let mut batches = Box::pin(retrieve::metadata_of(&archive.db, &asked.visibility, &path).await?);
         let mut lead = "[";
+        let mut reader = asked.reader();
         while let Some(rows) = batches.try_next().await? {
             for row in rows {
+                reader
+                    .reads(
+                        &archive,
+                        &row.collection,
+                        &row.study_instance_uid,
+                        &row.series_instance_uid,
+                    )
+                    .await?;
                 let (study, series) = (row.study_instance_uid.as_str(), row.series_instance_uid.as_str());
                 let url = instance_url(&asked.base, study, series, row.sop_instance_uid.as_str());
                 let record = json::splice(&row.record, &url).map_err(|error| HttpError::internal(&error))?;
