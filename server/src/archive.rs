@@ -246,6 +246,24 @@ impl Archive {
         Ok(())
     }
 
+    /// Withdraws a collection. The record is a tombstone: nothing of it is deleted, and it is never made again.
+    ///
+    /// # Errors
+    /// When store or database fail.
+    pub async fn withdraw(&self, collection: CollectionRecord, reason: &str, actor: &str) -> anyhow::Result<()> {
+        let event = AuditEvent {
+            actor: actor.to_owned(),
+            action: "withdraw collection".to_owned(),
+            subject: collection.accession.as_str().to_owned(),
+            detail: serde_json::json!({"reason": reason}),
+        };
+        let tombstone = CollectionRecord {
+            lifecycle: Lifecycle::Withdrawn,
+            ..collection
+        };
+        self.commit_system(Record::Collection(Box::new(tombstone)), event).await
+    }
+
     /// Changes the state of images and returns how many there are now in that state within the scope.
     ///
     /// # Errors

@@ -47,6 +47,11 @@ impl HttpError {
         Self::new(StatusCode::NOT_FOUND, "nothing here that you may see")
     }
 
+    /// 410: it was here and has been withdrawn.
+    pub fn gone() -> Self {
+        Self::new(StatusCode::GONE, "this collection has been withdrawn")
+    }
+
     /// 406: none of the accepted media types or transfer syntaxes can be given.
     pub fn not_acceptable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_ACCEPTABLE, detail)

@@ -1,10 +1,10 @@
-//! `isocenter collection create|list|show|release`.
+//! `isocenter collection create|list|show|release|withdraw`.
 
 use clap::{Args, Subcommand, ValueEnum};
 use isocenter_model::rights::Access;
 use isocenter_model::{AeTitle, CollectionAccession};
 use isocenter_schema::collections::{self, CollectionRow};
-use isocenter_schema::record::{ImageState, Originals, ReleaseRecord, ReleaseRule, Scope};
+use isocenter_schema::record::{ImageState, Lifecycle, Originals, ReleaseRecord, ReleaseRule, Scope};
 use serde_json::{Value, json};
 
 use super::Output;
@@ -21,6 +21,14 @@ pub(crate) enum Command {
     Show {
         /// Its accession, OBIA0001
         accession: CollectionAccession,
+    },
+    /// Withdraw a collection for good: its number stays, its data are gone (410) but for curators, and it takes nothing more
+    Withdraw {
+        /// Its accession, OBIA0001
+        accession: CollectionAccession,
+        /// Why; kept in the audit trail, and so never a patient's name
+        #[arg(long)]
+        reason: String,
     },
     /// Release the images of a collection that wait for it
     Release {
@@ -136,6 +144,19 @@ pub(crate) async fn run(command: Command, archive: &Archive, output: Output) -> 
                 object.insert("counts".into(), serde_json::to_value(counts)?);
             }
             output.answer(&shown, |shown| serde_json::to_string_pretty(shown).unwrap_or_default())?;
+        }
+        Command::Withdraw { accession, reason } => {
+            let found = collections::get(&archive.db, &accession).await?;
+            let found = found.ok_or_else(|| anyhow::anyhow!("no collection {accession}"))?;
+            anyhow::ensure!(
+                found.record.lifecycle != Lifecycle::Withdrawn,
+                "{accession} is withdrawn already"
+            );
+            anyhow::ensure!(!reason.trim().is_empty(), "a withdrawal needs a reason");
+            archive.withdraw(found.record, reason.trim(), actor).await?;
+            output.answer(&json!({"withdrawn": accession}), |_| {
+                format!("{accession} is withdrawn")
+            })?;
         }
         Command::Release { accession } => {
             anyhow::ensure!(

@@ -41,8 +41,10 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use isocenter_model::rights::{self, Principal, Visibility};
 use isocenter_model::uid::UidError;
 use isocenter_model::{CollectionAccession, Level, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid};
-use isocenter_schema::retrieve;
+use isocenter_schema::record::Lifecycle;
+use isocenter_schema::{collections, retrieve};
 
+use crate::archive::Archive;
 use crate::audit::Reader;
 use crate::auth::Caller;
 use crate::cors;
@@ -162,7 +164,18 @@ impl FromRequest for Asked {
         Box::pin(async move {
             let caller = Caller::extract(&request).await?;
             let root = PublicRoot::extract(&request).await?;
-            Self::of(&request, caller, &root)
+            let asked = Self::of(&request, caller, &root)?;
+            if let Some(accession) = &asked.collection {
+                let archive = web::Data::<Archive>::extract(&request).await;
+                let archive = archive.map_err(|error| HttpError::internal(&error))?;
+                let row = collections::get(&archive.db, accession).await?;
+                let withdrawn = row.is_some_and(|row| row.record.lifecycle == Lifecycle::Withdrawn);
+                // Who decides over it still sees what it was.
+                if withdrawn && !asked.visibility.everything_in.contains(accession) {
+                    return Err(HttpError::gone());
+                }
+            }
+            Ok(asked)
         })
     }
 }

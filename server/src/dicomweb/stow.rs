@@ -18,6 +18,7 @@ use isocenter_model::arrival::{Form, InstanceUids, Refusal, SentUids};
 use isocenter_model::rights::{self, Action, Principal, Role};
 use isocenter_model::{Arrival, CollectionAccession, InstanceSink, Outcome, Route, Source};
 use isocenter_schema::collections;
+use isocenter_schema::record::Lifecycle;
 use tokio::task::JoinHandle;
 
 use super::accept::MediaType;
@@ -154,6 +155,9 @@ async fn prepare(request: &HttpRequest) -> Result<Prepared, HttpError> {
     let row = collections::get(&archive.db, &collection)
         .await?
         .ok_or_else(HttpError::not_found)?;
+    if row.record.lifecycle == Lifecycle::Withdrawn {
+        return Err(HttpError::gone());
+    }
     // A token may speak for one hospital of several that submit to the collection.
     let issuer = if asked.issuer.is_empty() {
         row.record.issuer

@@ -7,6 +7,7 @@ mod qido;
 mod stow;
 mod visible;
 mod wado;
+mod withdrawn;
 
 use std::path::PathBuf;
 use std::rc::Rc;
