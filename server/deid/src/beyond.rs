@@ -152,6 +152,10 @@ pub(crate) fn decide(tag: Tag, vr: VR, options: Options) -> Decision {
             otherwise: Base::MapUid,
         },
         VR::UI => Step::Do(Base::MapUid),
+        // Text of content items; what is said of it by concept comes before.
+        VR::UT if tag == Tag(0x0040, 0xA160) && options.has(O::CleanStructuredContent) => {
+            Step::Clean { otherwise: Base::Dummy }
+        }
         VR::ST | VR::LT | VR::UT | VR::UC | VR::UR if !is_technical_text(tag) => Step::Do(Base::Dummy),
         VR::CS | VR::DS | VR::IS | VR::AS => Step::Keep {
             otherwise: Base::Remove,

@@ -5,13 +5,15 @@
 
 use std::borrow::Cow;
 
+use data_encoding::BASE32_NOPAD;
 use dicom_core::header::Header;
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::mem::InMemElement;
 
-use crate::descriptor::{self, Cleaned};
+use crate::descriptor::{self, Cleaned, Dates, How};
 use crate::executor::{Executor, Level};
+use crate::options::ConfidentialityOption as O;
 use crate::pseudonym::trim;
 use crate::report::Action;
 use crate::script::{Base, Decision, Step};
@@ -175,8 +177,38 @@ impl Executor<'_> {
                 if legal { Kept::AsIs } else { Kept::No("not a zone") }
             }
             VR::CS => self.keep_texts(tag, vr, &texts),
-            _ => self.describe(&texts),
+            VR::AE => self.titles(&texts),
+            _ => self.describe(vr, &texts),
         }
+    }
+
+    /// Returns how text of a VR is cleaned in this object.
+    pub(crate) fn how(&self, vr: VR) -> How {
+        let options = self.script.options();
+        let dates = if options.has(O::RetainLongitudinalModifiedDates) {
+            Dates::Shift(self.shift)
+        } else if options.has(O::RetainLongitudinalFullDates) {
+            Dates::Keep
+        } else {
+            Dates::Remove
+        };
+        How {
+            dates,
+            prose: matches!(vr, VR::ST | VR::LT | VR::UT | VR::UC),
+        }
+    }
+
+    /// Titles of applications: others of the same form, the same for the same title (PS3.15 E.3.8, code C).
+    fn titles(&self, texts: &[Cow<'_, str>]) -> Kept {
+        let one = |text: &Cow<'_, str>| match trim(text) {
+            "" => String::new(),
+            title => {
+                let digest = self.pseudonyms.digest("ae-title", &[title.as_bytes()]);
+                let (eight, _) = digest.split_at(8);
+                format!("AE{}", BASE32_NOPAD.encode(eight))
+            }
+        };
+        Kept::Changed(value::from_texts(texts.iter().map(one).collect()), Action::Cleaned)
     }
 
     fn shift(&mut self, tag: Tag, texts: &[Cow<'_, str>], shift: fn(&str, i64) -> Option<String>) -> Kept {
@@ -196,11 +228,21 @@ impl Executor<'_> {
         Kept::Changed(value::from_texts(shifted), Action::DateShifted)
     }
 
-    fn describe(&mut self, texts: &[Cow<'_, str>]) -> Kept {
+    fn describe(&mut self, vr: VR, texts: &[Cow<'_, str>]) -> Kept {
+        let how = self.how(vr);
+        let without_dates = How {
+            dates: Dates::Remove,
+            ..how
+        };
         let mut rest = Vec::with_capacity(texts.len());
         let mut changed = false;
         for text in texts {
-            match descriptor::clean(text, &self.known) {
+            let mut cleaned = descriptor::clean(text, &self.known, how);
+            // A shifted day can be a digit longer than it was; where that is too long for the VR, dates go.
+            if matches!(&cleaned, Cleaned::Rest(rest) if rest.chars().count() > text.chars().count()) {
+                cleaned = descriptor::clean(text, &self.known, without_dates);
+            }
+            match cleaned {
                 Cleaned::Untouched => rest.push(text.clone().into_owned()),
                 Cleaned::Rest(text) => {
                     changed = true;

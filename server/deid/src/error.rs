@@ -9,13 +9,11 @@ pub enum Error {
     /// Both longitudinal options were asked for; PS3.15 E.3.6 makes them exclude each other.
     #[error("retain longitudinal full dates and modified dates exclude each other")]
     ExclusiveOptions,
-    /// An option was asked for that the engine cannot honour, and so must not claim in (0012,0064).
-    #[error("option {code} ({meaning}) is not carried out by this engine")]
-    OptionNotCarriedOut {
-        /// Code of CID 7050.
-        code: &'static str,
-        /// Meaning of CID 7050.
-        meaning: &'static str,
+    /// The text of a profile does not parse, or says something that no profile has.
+    #[error("profile: {reason}")]
+    ProfileNotRead {
+        /// What is wrong, and where.
+        reason: String,
     },
     /// The pixels of a transfer syntax cannot be edited, so nothing of the object may go out.
     #[error("pixel data in transfer syntax {transfer_syntax_uid} cannot be edited: {reason}")]
@@ -30,7 +28,7 @@ pub enum Error {
 impl Classify for Error {
     fn fault(&self) -> Fault {
         match self {
-            Self::ExclusiveOptions | Self::OptionNotCarriedOut { .. } => Fault::BadInput,
+            Self::ExclusiveOptions | Self::ProfileNotRead { .. } => Fault::BadInput,
             Self::PixelsNotEditable { .. } => Fault::Unreadable,
         }
     }

@@ -11,8 +11,9 @@
 //! not, the action that the Basic profile has for the attribute is done.
 //!
 //! Structured reports need no rules of their own without Clean Structured Content: containers, codes and numbers stay, the
-//! table and the VRs take names, text, dates and UIDs out of content items, and items keep their places, so that references
-//! by position still hold. A verified report becomes unverified, since its observers go.
+//! table and the VRs take names, text, dates and UIDs out of content items. With it, the concept of an item decides on its
+//! value ([`sr`]). Items keep their places where others refer to them by position. A verified report becomes unverified,
+//! since its observers go.
 
 use std::borrow::Cow;
 
@@ -24,14 +25,17 @@ use dicom_object::InMemDicomObject;
 use dicom_object::mem::InMemElement;
 
 use crate::holds::{self, Held};
+use crate::iod::{self, Class};
 use crate::known::{Known, MOST_DEPTH};
 use crate::options::ConfidentialityOption as O;
-use crate::profile::{PrivateRule, Profile};
+use crate::private_rules::Characteristics;
+use crate::profile::Profile;
 use crate::pseudonym::{Pseudonyms, trim};
 use crate::report::{Action, Path, Report};
 use crate::script::{Base, Decision, Script, Step};
+use crate::sr::{self, ContentItem};
 use crate::value::{self, Repertoire};
-use crate::{beyond, date, marks, private};
+use crate::{beyond, date, documents, marks, private};
 
 /// What is known of an object's pixels without decoding them.
 #[derive(Debug, Clone, Copy)]
@@ -95,9 +99,12 @@ pub fn deidentify(
             changed: false,
         });
     };
-    holds::check(header, cx)?;
+    holds::check(header, cx, script.documents())?;
     report.pixel_risks = holds::pixel_risks(header);
-    report.warn("types of attributes unknown: the stricter action was taken where the table offers several");
+    let class = Class::of(&top_level(header, tags::SOP_CLASS_UID));
+    if class.is_none() {
+        report.warn("types of attributes unknown: the stricter action was taken where the table offers several");
+    }
     let issuer = issuer_of_patient_id(header, cx);
     let id = top_level(header, tags::PATIENT_ID);
     let shift = if id.is_empty() {
@@ -110,6 +117,12 @@ pub fn deidentify(
         script,
         pseudonyms,
         known: Known::collect(header, script),
+        class,
+        characteristics: Characteristics::of(header),
+        positions_count: sr::has_references_by_position(header),
+        document: header
+            .get(tags::ENCAPSULATED_DOCUMENT)
+            .and_then(|_| documents::blank(header)),
         issuer,
         shift,
         report,
@@ -129,6 +142,10 @@ pub fn deidentify(
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Level {
     pub(crate) depth: usize,
+    /// The sequence whose item this is.
+    pub(crate) parent: Option<Tag>,
+    /// What its concept says of the value of a content item.
+    pub(crate) content: Option<ContentItem>,
     /// Inside a private sequence, where only numbers stay.
     pub(crate) private: bool,
     /// Inside a sequence that names somebody: every value becomes a dummy.
@@ -143,6 +160,12 @@ pub(crate) struct Executor<'a> {
     pub(crate) script: &'a dyn Script,
     pub(crate) pseudonyms: &'a Pseudonyms,
     pub(crate) known: Known,
+    class: Option<Class>,
+    pub(crate) characteristics: Characteristics,
+    /// Whether content items are referenced by their position.
+    positions_count: bool,
+    /// What takes the place of an encapsulated document.
+    document: Option<Cow<'static, [u8]>>,
     issuer: Cow<'a, str>,
     pub(crate) shift: i64,
     pub(crate) report: Report,
@@ -161,10 +184,19 @@ impl Executor<'_> {
             id if id.is_empty() => {}
             id => level.patient = Some(self.pseudonyms.patient_id(&self.issuer, &id)),
         }
+        level.content = match sr::content_item(data_set, self.script.options()) {
+            ContentItem::ByAttribute => None,
+            decided => Some(decided),
+        };
         let mut out = Vec::with_capacity(data_set.iter().size_hint().0.min(512));
         let mut block = None;
         for element in data_set.iter() {
             let tag = element.tag();
+            #[cfg(test)]
+            if self.script.is_broken_at(tag) {
+                out.push(element.clone());
+                continue;
+            }
             if let Some(rule) = beyond::dropped(tag, level.depth) {
                 self.report.record(&self.path, tag, Action::Removed, rule);
             } else if tag.0 % 2 == 1 {
@@ -198,9 +230,16 @@ impl Executor<'_> {
                 return Some(DataElement::new(tag, VR::CS, PrimitiveValue::from("UNVERIFIED")));
             }
             tags::VERIFYING_OBSERVER_SEQUENCE => return self.removed(tag, "observers"),
+            tags::ENCAPSULATED_DOCUMENT | tags::ENCAPSULATED_DOCUMENT_LENGTH if self.document.is_some() => {
+                return self.empty_document(tag);
+            }
             _ => {}
         }
-        let decision = self.script.decide(tag);
+        let kind = iod::type_of(self.class, level.parent, tag);
+        let decision = match level.content.filter(|_| sr::holds_value(tag)) {
+            Some(content) => Some(of_content(content)),
+            None => self.script.decide_by_type(tag, kind),
+        };
         match element.value() {
             Value::PixelSequence(_) => self.removed(tag, "fragments"),
             Value::Sequence(items) => {
@@ -235,6 +274,7 @@ impl Executor<'_> {
         }
         let mut below = Level {
             depth: level.depth + 1,
+            parent: Some(tag),
             ..level.clone()
         };
         let items = match decision.step {
@@ -245,7 +285,7 @@ impl Executor<'_> {
             }
             // A dummy of a sequence that names somebody is one item of dummies. Others are built by the rules themselves:
             // nothing that identifies stays in their items.
-            Step::Do(Base::Dummy) if names_somebody(tag) => {
+            Step::Do(Base::Dummy) if names_somebody(tag) || sr::holds_value(tag) => {
                 below.scrub = true;
                 self.report.record(&self.path, tag, Action::Dummied, decision.rule);
                 self.items(tag, sequence.items().get(..1).unwrap_or_default(), &below)
@@ -257,9 +297,33 @@ impl Executor<'_> {
         Some(sequence_element(tag, items))
     }
 
-    fn items(&mut self, tag: Tag, items: &[InMemDicomObject], level: &Level) -> Vec<InMemDicomObject> {
+    /// What takes the place of a document, and its length.
+    fn empty_document(&mut self, tag: Tag) -> Option<InMemElement> {
+        let document = self.document.as_deref().unwrap_or_default();
+        let (vr, value) = if tag == tags::ENCAPSULATED_DOCUMENT {
+            (VR::OB, PrimitiveValue::U8(document.iter().copied().collect()))
+        } else {
+            (
+                VR::UL,
+                PrimitiveValue::from(u32::try_from(document.len()).unwrap_or_default()),
+            )
+        };
+        self.report.record(&self.path, tag, Action::Dummied, "empty document");
+        Some(DataElement::new(tag, vr, value))
+    }
+
+    pub(crate) fn items(&mut self, tag: Tag, items: &[InMemDicomObject], level: &Level) -> Vec<InMemDicomObject> {
         let mut out = Vec::with_capacity(items.len());
+        let content = matches!(tag, tags::CONTENT_SEQUENCE | tags::ACQUISITION_CONTEXT_SEQUENCE);
         for (index, item) in items.iter().enumerate() {
+            if content && !self.positions_count && sr::content_item(item, self.script.options()) == ContentItem::Remove
+            {
+                self.path.enter(tag, index);
+                self.report
+                    .record(&self.path, tags::VALUE_TYPE, Action::Removed, "E.3.4-1 X");
+                self.path.leave();
+                continue;
+            }
             self.path.enter(tag, index);
             out.push(InMemDicomObject::from_element_iter(self.data_set(item, level)));
             self.path.leave();
@@ -290,76 +354,6 @@ impl Executor<'_> {
             }
             _ => None,
         }
-    }
-
-    // --- private elements ---
-
-    fn private_element(
-        &mut self,
-        data_set: &InMemDicomObject,
-        element: &InMemElement,
-        level: &Level,
-        block: &mut Option<(Tag, bool)>,
-        out: &mut Vec<InMemElement>,
-    ) {
-        let tag = element.tag();
-        if self.script.private() == PrivateRule::Remove || level.scrub {
-            self.report.record(&self.path, tag, Action::Removed, "private");
-            return;
-        }
-        let number = tag.1;
-        if (0x0010..=0x00FF).contains(&number) {
-            return; // a creator: it stays if an element of its block does
-        }
-        // PS3.5 7.8.1: the block of (gggg,bbee) is reserved by (gggg,00bb).
-        let creator_tag = Tag(tag.0, number >> 8);
-        let creator = data_set.get(creator_tag).filter(|_| number >= 0x1000);
-        if !creator.is_some_and(|creator| self.is_creator(creator)) {
-            self.report
-                .record(&self.path, tag, Action::Removed, "private without creator");
-            return;
-        }
-        let kept = match element.value() {
-            Value::Primitive(value) if private::is_harmless(element.vr(), value, &self.known) => {
-                self.report.keep_private(&self.path, tag);
-                Some(element.clone())
-            }
-            Value::Sequence(sequence) if level.depth < MOST_DEPTH => {
-                let below = Level {
-                    depth: level.depth + 1,
-                    private: true,
-                    ..level.clone()
-                };
-                let items = self.items(tag, sequence.items(), &below);
-                let holds_something = items.iter().any(|item| item.iter().next().is_some());
-                holds_something.then(|| sequence_element(tag, items))
-            }
-            _ => None,
-        };
-        let Some(kept) = kept else {
-            self.report.record(&self.path, tag, Action::Removed, "private");
-            return;
-        };
-        if *block != Some((creator_tag, true)) {
-            *block = Some((creator_tag, true));
-            out.extend(creator.cloned());
-        }
-        out.push(kept);
-    }
-
-    /// A creator is a short text of a maker; one that repeats something known is not.
-    fn is_creator(&self, element: &InMemElement) -> bool {
-        let Value::Primitive(value @ (PrimitiveValue::Str(_) | PrimitiveValue::Strs(_))) = element.value() else {
-            return false;
-        };
-        value::texts(value, VR::LO).is_some_and(|texts| match texts.as_slice() {
-            [text] => {
-                let text = trim(text);
-                let printable = text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
-                !text.is_empty() && text.len() <= 64 && printable && !self.known.in_text(text)
-            }
-            _ => false,
-        })
     }
 
     // --- the end ---
@@ -411,6 +405,17 @@ fn names_somebody(tag: Tag) -> bool {
     )
 }
 
-fn sequence_element(tag: Tag, items: Vec<InMemDicomObject>) -> InMemElement {
+/// Returns the decision on the value of a content item.
+fn of_content(content: ContentItem) -> Decision {
+    let otherwise = Base::Dummy;
+    let (step, rule) = match content {
+        ContentItem::Remove | ContentItem::Dummy | ContentItem::ByAttribute => (Step::Do(otherwise), "E.3.4-1 D"),
+        ContentItem::Clean => (Step::Clean { otherwise }, "E.3.4-1 C"),
+        ContentItem::Keep => (Step::Keep { otherwise }, "E.3.4-1 K"),
+    };
+    Decision { step, rule }
+}
+
+pub(crate) fn sequence_element(tag: Tag, items: Vec<InMemDicomObject>) -> InMemElement {
     DataElement::new(tag, VR::SQ, DataSetSequence::new(items, Length::UNDEFINED))
 }

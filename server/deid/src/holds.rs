@@ -8,6 +8,7 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use serde::{Deserialize, Serialize};
 
+use crate::documents::{self, DocumentRule};
 use crate::executor::Context;
 
 /// Why an object may not go out as it is; a person has to look. Holds no patient data.
@@ -65,10 +66,11 @@ fn text(header: &InMemDicomObject, tag: Tag) -> Cow<'_, str> {
 }
 
 /// Decides whether an object must be held.
-pub(crate) fn check(header: &InMemDicomObject, cx: &Context<'_>) -> Result<(), Held> {
+pub(crate) fn check(header: &InMemDicomObject, cx: &Context<'_>, documents: DocumentRule) -> Result<(), Held> {
     let class = text(header, tags::SOP_CLASS_UID);
     let storage = class.strip_prefix("1.2.840.10008.5.1.4.1.1.").unwrap_or_default();
-    if storage.starts_with("104.") || is_filled(header, tags::ENCAPSULATED_DOCUMENT) {
+    let replaced = documents == DocumentRule::Blank && documents::blank(header).is_some();
+    if !replaced && (storage.starts_with("104.") || is_filled(header, tags::ENCAPSULATED_DOCUMENT)) {
         return Err(held("Q508", "an encapsulated document cannot be cleaned by rule"));
     }
     if matches!(storage, "77.1.1.1" | "77.1.2.1" | "77.1.4.1") || is_video(cx) {

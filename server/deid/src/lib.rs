@@ -18,10 +18,12 @@
 //! | module | holds |
 //! | --- | --- |
 //! | `table`, `options` | Table E.1-1 and the options that it has columns for |
-//! | `script`, `profile` | what a front end answers to the executor; the built-in profiles |
+//! | `iod`, `sr`, `dictionary` | types by IOD; concepts of structured reports; known private attributes |
+//! | `script`, `profile`, `profile_file` | what a front end answers to the executor; the built-in profiles; those of users |
 //! | `executor`, `element` | the walk; keeping, cleaning or replacing one value |
-//! | `beyond`, `private` | attributes the table does not list; private attributes |
-//! | `value`, `date`, `descriptor` | reading and dummies, shifting, cleaning text |
+//! | `beyond`, `private_rules`, `private` | attributes the table does not list; private attributes; numbers that say nothing |
+//! | `value`, `date`, `documents` | reading and dummies; shifting; empty documents |
+//! | `descriptor`, `written_date`, `naming_words` | cleaning text; dates inside it; words around names |
 //! | `known`, `token` | what is known of this patient from this object, and finding it again in text, numbers and bytes |
 //! | `holds`, `policy`, `pixel` | what may not go out, what the pixels may show and what follows, the seam for editing them |
 //! | `pseudonym`, `marks`, `report` | keyed replacements; the marks of PS3.15 E.1.1; what was done, without values |
@@ -32,24 +34,33 @@
 mod beyond;
 mod date;
 mod descriptor;
+mod dictionary;
+mod documents;
 mod element;
 mod error;
 mod executor;
 mod holds;
+mod iod;
 mod known;
 mod marks;
+mod naming_words;
 mod options;
 mod pixel;
 mod policy;
 mod private;
+mod private_rules;
 mod profile;
+mod profile_file;
 mod pseudonym;
 mod report;
 mod script;
+mod sr;
 pub mod table;
 mod token;
 mod value;
+mod written_date;
 
+pub use documents::DocumentRule;
 pub use error::Error;
 pub use executor::{Context, Deidentified, PixelFacts, deidentify, issuer_of_patient_id};
 pub use holds::{Held, PixelRisk};

@@ -14,7 +14,12 @@ use crate::table;
 pub(crate) fn elements(profile: &str, options: Options, private_kept: bool) -> Vec<InMemElement> {
     let text = |tag, vr, text: &str| DataElement::new(tag, vr, PrimitiveValue::from(text));
     let codes = std::iter::once(BASIC_PROFILE_CODE)
-        .chain(options.iter().map(O::code))
+        .chain(
+            options
+                .iter()
+                .filter(|option| *option != O::RetainSafePrivate)
+                .map(O::code),
+        )
         .chain(private_kept.then(|| O::RetainSafePrivate.code()));
     let mut codes: Vec<_> = codes.collect();
     codes.sort_unstable();

@@ -61,6 +61,27 @@ impl ConfidentialityOption {
         }
     }
 
+    /// Returns the option's name in profiles that people write.
+    pub fn name(self) -> &'static str {
+        match self {
+            O::RetainSafePrivate => "retain-safe-private",
+            O::RetainUids => "retain-uids",
+            O::RetainDeviceIdentity => "retain-device-identity",
+            O::RetainInstitutionIdentity => "retain-institution-identity",
+            O::RetainPatientCharacteristics => "retain-patient-characteristics",
+            O::RetainLongitudinalFullDates => "retain-longitudinal-full-dates",
+            O::RetainLongitudinalModifiedDates => "retain-longitudinal-modified-dates",
+            O::CleanDescriptors => "clean-descriptors",
+            O::CleanStructuredContent => "clean-structured-content",
+            O::CleanGraphics => "clean-graphics",
+        }
+    }
+
+    /// Returns the option of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|option| option.name() == name)
+    }
+
     const fn bit(self) -> u16 {
         1 << (self as u16)
     }

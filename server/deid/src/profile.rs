@@ -3,13 +3,14 @@
 //! | name | Basic profile and | for |
 //! | --- | --- | --- |
 //! | `basic` | nothing | what must hold everywhere: no dates, no descriptions, no private attributes |
-//! | `obia` | Modified Dates, Patient Characteristics, Clean Descriptors; numeric private attributes | the default: intervals, age, sex, size, weight and what was scanned stay |
+//! | `obia` | Modified Dates, Patient Characteristics, Clean Descriptors, Structured Content and Graphics; private attributes that are known to be safe, and numbers | the default: intervals, age, sex, size, weight and what was scanned and found stay |
 //! | `retain-uids` | all of `obia`, Retain UIDs | objects that others already refer to |
 //! | `none` | (changes nothing) | data that was de-identified before; an operator attests it |
 //!
-//! Which way an "unless" goes (Z/D, X/D, ...) depends on the attribute's type in the IOD. We have no IOD tables yet and so
-//! take the stricter way that is always valid: D for Z/D, X/D and X/Z/D, Z for X/Z, and for X/Z/U* the sequence with
-//! mapped UIDs (deid reference, section 10, fallback b). Each report says so.
+//! Which way an "unless" goes (Z/D, X/Z, X/D, X/Z/D) depends on the attribute's type in the IOD; `iod` knows it for 140
+//! storage classes. Where it does not, the stricter way is taken that is always valid: D for Z/D, X/D and X/Z/D, Z for X/Z
+//! (deid reference, section 10, fallback b), and the report says so. For X/Z/U* the sequence stays with mapped UIDs whatever
+//! its type: a mapped reference tells nothing, and without it images lose their plans, reports and sources.
 //!
 //! Where two chosen options disagree on an attribute, Clean wins over Keep: a device's calibration date under Retain Device
 //! Identity and Modified Dates is shifted.
@@ -19,13 +20,16 @@ use std::sync::{Arc, LazyLock};
 use dicom_core::{Tag, VR};
 use sha2::{Digest, Sha256};
 
-use crate::Error;
+use crate::documents::DocumentRule;
+use crate::iod::{self, Type};
 use crate::options::{ConfidentialityOption as O, Options};
+use crate::private_rules::PrivateLists;
 use crate::script::{Base, Decision, Script, Step};
 use crate::table::{self, Attribute, BasicAction, OptionAction, Row};
+use crate::{Error, dictionary, sr};
 
 /// Counts up when the engine's behaviour changes, so that a profile's hash does.
-const ENGINE: &str = "isocenter-deid/1";
+const ENGINE: &str = "isocenter-deid/2";
 
 /// What becomes of private attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,6 +38,55 @@ pub enum PrivateRule {
     Remove,
     /// Those that hold nothing but numbers stay, after checks that the numbers are no identifier and no date.
     KeepNumeric,
+    /// Those stay that the object, the collection, PS3.15 E.3.10 or the knowledge base say are safe, after checks.
+    KeepSafe,
+    /// Both.
+    KeepSafeAndNumeric,
+}
+
+/// All that a profile consists of.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) options: Options,
+    pub(crate) private: PrivateRule,
+    pub(crate) documents: DocumentRule,
+    pub(crate) lists: PrivateLists,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            options: Options::default(),
+            private: PrivateRule::Remove,
+            documents: DocumentRule::Hold,
+            lists: PrivateLists::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// Returns what a built-in profile consists of; `none` consists of nothing.
+    pub(crate) fn builtin(name: &str) -> Option<Self> {
+        let mut options = vec![
+            O::RetainLongitudinalModifiedDates,
+            O::RetainPatientCharacteristics,
+            O::CleanDescriptors,
+            O::CleanStructuredContent,
+            O::CleanGraphics,
+        ];
+        match name {
+            "basic" => return Some(Self::default()),
+            "obia" => {}
+            "retain-uids" => options.push(O::RetainUids),
+            _ => return None,
+        }
+        Some(Self {
+            options: Options::of(&options),
+            private: PrivateRule::KeepSafeAndNumeric,
+            documents: DocumentRule::Blank,
+            lists: PrivateLists::default(),
+        })
+    }
 }
 
 /// A named, hashed script that can be applied to any number of data sets.
@@ -48,53 +101,51 @@ impl Profile {
     /// Returns a built-in profile: `basic`, `obia`, `retain-uids` or `none`.
     pub fn builtin(name: &str) -> Option<Arc<Self>> {
         static BUILTIN: LazyLock<Vec<Arc<Profile>>> = LazyLock::new(|| {
-            let obia = [
-                O::RetainLongitudinalModifiedDates,
-                O::RetainPatientCharacteristics,
-                O::CleanDescriptors,
-            ];
-            let mut retain_uids = obia.to_vec();
-            retain_uids.push(O::RetainUids);
-            [
-                ("basic", Options::default(), PrivateRule::Remove),
-                ("obia", Options::of(&obia), PrivateRule::KeepNumeric),
-                ("retain-uids", Options::of(&retain_uids), PrivateRule::KeepNumeric),
-            ]
-            .into_iter()
-            .map(|(name, options, private)| Arc::new(Profile::compile(name, options, private)))
-            .chain([Arc::new(Profile {
-                name: "none".to_owned(),
-                hash: hash("none", Options::default(), PrivateRule::Remove),
-                script: None,
-            })])
-            .collect()
+            ["basic", "obia", "retain-uids"]
+                .into_iter()
+                .filter_map(|name| Some(Arc::new(Profile::compile(name, Settings::builtin(name)?))))
+                .chain([Arc::new(Profile {
+                    name: "none".to_owned(),
+                    hash: hash("none", &Settings::default()),
+                    script: None,
+                })])
+                .collect()
         });
         BUILTIN.iter().find(|profile| profile.name == name).cloned()
     }
 
-    /// Makes a profile from the Basic profile and options.
+    /// Makes a profile from the Basic profile and options. Encapsulated documents are held.
     ///
     /// # Errors
-    /// Fails when both longitudinal options are chosen, or one that this engine does not carry out and so must not claim
-    /// (Clean Graphics, Clean Structured Content; Retain Safe Private is claimed by itself where a private attribute stays).
+    /// Fails when both longitudinal options are chosen.
     pub fn from_options(name: &str, options: Options, private: PrivateRule) -> Result<Self, Error> {
+        let settings = Settings {
+            options,
+            private,
+            ..Settings::default()
+        };
+        Self::from_settings(name, settings)
+    }
+
+    pub(crate) fn from_settings(name: &str, mut settings: Settings) -> Result<Self, Error> {
+        let options = settings.options;
         if options.has(O::RetainLongitudinalFullDates) && options.has(O::RetainLongitudinalModifiedDates) {
             return Err(Error::ExclusiveOptions);
         }
-        for option in [O::CleanGraphics, O::CleanStructuredContent, O::RetainSafePrivate] {
-            if options.has(option) {
-                let (code, meaning) = option.code();
-                return Err(Error::OptionNotCarriedOut { code, meaning });
-            }
+        if options.has(O::RetainSafePrivate) {
+            settings.private = match settings.private {
+                PrivateRule::Remove | PrivateRule::KeepSafe => PrivateRule::KeepSafe,
+                PrivateRule::KeepNumeric | PrivateRule::KeepSafeAndNumeric => PrivateRule::KeepSafeAndNumeric,
+            };
         }
-        Ok(Self::compile(name, options, private))
+        Ok(Self::compile(name, settings))
     }
 
-    fn compile(name: &str, options: Options, private: PrivateRule) -> Self {
+    fn compile(name: &str, settings: Settings) -> Self {
         Self {
             name: name.to_owned(),
-            hash: hash(name, options, private),
-            script: Some(Box::new(TableScript::new(options, private))),
+            hash: hash(name, &settings),
+            script: Some(Box::new(TableScript::new(settings))),
         }
     }
 
@@ -118,72 +169,132 @@ impl Profile {
     }
 }
 
-fn hash(name: &str, options: Options, private: PrivateRule) -> [u8; 32] {
+fn hash(name: &str, settings: &Settings) -> [u8; 32] {
     let mut hash = Sha256::new();
-    for part in [ENGINE, name, table::SOURCE] {
+    for part in [ENGINE, name, table::SOURCE, iod::SOURCE, sr::SOURCE, dictionary::SOURCE] {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
-    hash.update(options.bits().to_le_bytes());
-    hash.update([matches!(private, PrivateRule::KeepNumeric).into()]);
+    hash.update(settings.options.bits().to_le_bytes());
+    hash.update([settings.private as u8, settings.documents as u8]);
+    for list in [&settings.lists.keep, &settings.lists.remove] {
+        let mut sorted: Vec<_> = list.iter().collect();
+        sorted.sort_unstable();
+        for attribute in sorted {
+            hash.update(format!("{attribute:?}").as_bytes());
+        }
+        hash.update([0]);
+    }
     hash.finalize().into()
 }
 
 /// Table E.1-1 under a set of options.
 #[derive(Debug)]
-struct TableScript {
-    options: Options,
-    private: PrivateRule,
-    /// (tag as a number, decision, whether it identifies), sorted.
-    decisions: Vec<(u32, Decision, bool)>,
+pub(crate) struct TableScript {
+    settings: Settings,
+    /// By tag as a number, sorted.
+    decisions: Vec<(u32, Decided)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Decided {
+    /// Where no type is known.
+    decision: Decision,
+    /// The action of the Basic profile, where it depends on the type.
+    conditional: Option<BasicAction>,
+    identifies: bool,
 }
 
 impl TableScript {
-    fn new(options: Options, private: PrivateRule) -> Self {
+    pub(crate) fn new(settings: Settings) -> Self {
         let mut decisions: Vec<_> = table::rows()
             .iter()
             .filter_map(|row| match row.attribute {
                 Attribute::Single(tag) => {
-                    let decision = decide(row, tag, options);
-                    let identifies = identifies(row) && matches!(decision.step, Step::Do(_));
-                    Some((table::number(tag), decision, identifies))
+                    let decision = decide(row, tag, settings.options);
+                    let replaced = matches!(decision.step, Step::Do(_)) || row.vr == VR::AE;
+                    let conditional = matches!(
+                        row.basic,
+                        BasicAction::ZOrD | BasicAction::XOrZ | BasicAction::XOrD | BasicAction::XOrZOrD
+                    );
+                    let decided = Decided {
+                        decision,
+                        conditional: conditional.then_some(row.basic),
+                        identifies: identifies(row) && replaced,
+                    };
+                    Some((table::number(tag), decided))
                 }
                 // The walk treats these groups as wholes: no option in force keeps any of them.
                 Attribute::Curves | Attribute::OverlayData | Attribute::OverlayComments | Attribute::Private => None,
             })
             .collect();
-        decisions.sort_unstable_by_key(|(number, ..)| *number);
-        Self {
-            options,
-            private,
-            decisions,
-        }
+        decisions.sort_unstable_by_key(|(number, _)| *number);
+        Self { settings, decisions }
     }
 
-    fn find(&self, tag: Tag) -> Option<&(u32, Decision, bool)> {
+    fn find(&self, tag: Tag) -> Option<&Decided> {
         let index = self
             .decisions
-            .binary_search_by_key(&table::number(tag), |(number, ..)| *number)
+            .binary_search_by_key(&table::number(tag), |(number, _)| *number)
             .ok()?;
-        self.decisions.get(index)
+        self.decisions.get(index).map(|(_, decided)| decided)
     }
 }
 
 impl Script for TableScript {
     fn decide(&self, tag: Tag) -> Option<Decision> {
-        self.find(tag).map(|(_, decision, _)| *decision)
+        self.find(tag).map(|decided| decided.decision)
     }
 
     fn identifies(&self, tag: Tag) -> bool {
-        self.find(tag).is_some_and(|(.., identifies)| *identifies)
+        self.find(tag).is_some_and(|decided| decided.identifies)
     }
 
     fn options(&self) -> Options {
-        self.options
+        self.settings.options
     }
 
     fn private(&self) -> PrivateRule {
-        self.private
+        self.settings.private
+    }
+
+    fn decide_by_type(&self, tag: Tag, kind: Option<Type>) -> Option<Decision> {
+        let decided = self.find(tag)?;
+        let (Some(action), Some(kind)) = (decided.conditional, kind) else {
+            return Some(decided.decision);
+        };
+        let base = by_type(action, kind);
+        let step = match decided.decision.step {
+            Step::Do(_) => Step::Do(base),
+            Step::Keep { .. } => Step::Keep { otherwise: base },
+            Step::Clean { .. } => Step::Clean { otherwise: base },
+        };
+        Some(Decision {
+            step,
+            ..decided.decision
+        })
+    }
+
+    fn private_lists(&self) -> Option<&PrivateLists> {
+        Some(&self.settings.lists)
+    }
+
+    fn documents(&self) -> DocumentRule {
+        self.settings.documents
+    }
+}
+
+/// Returns which way a conditional action goes for a type, PS3.15 Table E.1-1a.
+fn by_type(action: BasicAction, kind: Type) -> Base {
+    match (action, kind) {
+        (BasicAction::ZOrD | BasicAction::XOrD | BasicAction::XOrZOrD, Type::One) => Base::Dummy,
+        (BasicAction::ZOrD, _) => Base::Empty,
+        // Type 1 has no place in the table for X/Z; a dummy conforms.
+        (BasicAction::XOrZ, Type::One) => Base::Dummy,
+        (BasicAction::XOrZ | BasicAction::XOrZOrD, Type::Two) => Base::Empty,
+        // Empty does not conform to what X/D was written for, and neither does a missing attribute.
+        (BasicAction::XOrD, Type::Two) => Base::Dummy,
+        _ => Base::Remove,
     }
 }
 
@@ -227,24 +338,19 @@ fn decide(row: &Row, tag: Tag, options: Options) -> Decision {
 
 /// Returns whether we clean a value that an option would let us clean. In doubt the Basic profile's action stands.
 fn cleanable(row: &Row, tag: Tag, option: O) -> bool {
+    let is_text = matches!(
+        row.vr,
+        VR::LO | VR::SH | VR::ST | VR::LT | VR::UT | VR::UC | VR::CS | VR::SQ
+    );
     match option {
         O::RetainLongitudinalModifiedDates => {
             matches!(row.vr, VR::DA | VR::DT | VR::TM | VR::SQ) || tag == Tag(0x0008, 0x0201)
         }
-        // Free text of any length is written by people about people. So are the short texts on a patient's history, visit,
-        // reasons and results; what was scanned, planned or drawn is described by technicians and devices.
-        O::CleanDescriptors => match row.vr {
-            VR::SQ | VR::CS => true,
-            VR::LO | VR::SH => {
-                !matches!(tag.0, 0x0010 | 0x0012 | 0x0038 | 0x4008)
-                    && !matches!(
-                        tag,
-                        Tag(0x0008, 0x1080) | Tag(0x0032, 0x1030 | 0x1033) | Tag(0x0040, 0x1002 | 0x2001)
-                    )
-            }
-            _ => false,
-        },
-        // AE titles name an institution's machines; allergies, needs and states of a patient are free text.
+        // Recorded sound and the like is no text.
+        O::CleanDescriptors | O::RetainPatientCharacteristics => is_text,
+        // AE titles name an institution's machines; a title of the same form that says nothing takes their place.
+        O::RetainDeviceIdentity => row.vr == VR::AE || is_text,
+        O::CleanStructuredContent | O::CleanGraphics => row.vr == VR::SQ,
         _ => false,
     }
 }
@@ -308,22 +414,47 @@ mod tests {
     }
 
     #[test]
-    fn free_text_is_never_cleaned_but_removed() {
+    fn free_text_is_cleaned_and_recordings_are_not() {
         for tag in [
             Tag(0x0010, 0x21B0),
             Tag(0x0020, 0x4000),
             Tag(0x0008, 0x2111),
             Tag(0x0010, 0x2110),
+            Tag(0x0008, 0x1030),
         ] {
-            assert_eq!(step("obia", tag), Step::Do(Base::Remove), "{tag}");
+            let cleaned = Step::Clean {
+                otherwise: Base::Remove,
+            };
+            assert_eq!(step("obia", tag), cleaned, "{tag}");
+            assert_eq!(step("basic", tag), Step::Do(Base::Remove), "{tag}");
         }
-        let study_description = Tag(0x0008, 0x1030);
         assert_eq!(
-            step("obia", study_description),
-            Step::Clean {
-                otherwise: Base::Remove
-            }
+            table::rows()
+                .iter()
+                .filter(|row| row.vr == VR::OB && row.option(O::CleanDescriptors).is_some())
+                .filter_map(|row| match row.attribute {
+                    Attribute::Single(tag) => Some(step("obia", tag)),
+                    _ => None,
+                })
+                .collect::<Vec<_>>(),
+            [Step::Do(Base::Remove); 2]
         );
+    }
+
+    #[test]
+    fn conditional_actions_go_by_the_type_of_the_attribute() {
+        let profile = Profile::builtin("basic").unwrap();
+        let by_type = |tag, kind| profile.script().unwrap().decide_by_type(tag, kind).unwrap().step;
+        let series_date = Tag(0x0008, 0x0021);
+        assert_eq!(by_type(series_date, Some(Type::Three)), Step::Do(Base::Remove));
+        assert_eq!(by_type(series_date, Some(Type::One)), Step::Do(Base::Dummy));
+        assert_eq!(by_type(series_date, None), Step::Do(Base::Dummy));
+        let content_date = Tag(0x0008, 0x0023);
+        assert_eq!(by_type(content_date, Some(Type::Two)), Step::Do(Base::Empty));
+        assert_eq!(by_type(content_date, Some(Type::One)), Step::Do(Base::Dummy));
+        let operators = Tag(0x0008, 0x1070);
+        assert_eq!(by_type(operators, Some(Type::Two)), Step::Do(Base::Empty));
+        assert_eq!(by_type(operators, Some(Type::Three)), Step::Do(Base::Remove));
     }
 
     #[test]
@@ -346,8 +477,14 @@ mod tests {
             Profile::from_options("t", dates, PrivateRule::Remove).unwrap_err(),
             Error::ExclusiveOptions
         );
-        for option in [O::CleanGraphics, O::CleanStructuredContent] {
-            assert!(Profile::from_options("t", Options::of(&[option]), PrivateRule::Remove).is_err());
+        for option in O::ALL {
+            assert!(
+                Profile::from_options("t", Options::of(&[option]), PrivateRule::Remove).is_ok(),
+                "{option:?}"
+            );
+            assert_eq!(O::named(option.name()), Some(option));
         }
+        let safe = Profile::from_options("t", Options::of(&[O::RetainSafePrivate]), PrivateRule::Remove).unwrap();
+        assert_eq!(safe.script().unwrap().private(), PrivateRule::KeepSafe);
     }
 }

@@ -63,8 +63,10 @@ pub struct Report {
     pub changes: Vec<Change>,
     /// Changes that are counted and not listed.
     pub changes_left_out: u32,
-    /// Private elements that stay, by path. The rule is the numeric one.
+    /// Private elements that stay, by path and rule; the first of them.
     pub private_kept: Vec<String>,
+    /// How many private elements stay.
+    pub private_count: u32,
     /// What a person should know.
     pub warnings: Vec<String>,
     /// What the pixels may show.
@@ -90,6 +92,7 @@ impl Report {
             changes: Vec::new(),
             changes_left_out: 0,
             private_kept: Vec::new(),
+            private_count: 0,
             warnings: Vec::new(),
             pixel_risks: Vec::new(),
             pixels: None,
@@ -109,10 +112,16 @@ impl Report {
         }
     }
 
-    pub(crate) fn keep_private(&mut self, path: &Path, tag: Tag) {
+    pub(crate) fn keep_private(&mut self, path: &Path, tag: Tag, rule: &str) {
+        self.private_count = self.private_count.saturating_add(1);
         if self.private_kept.len() < Self::MOST_NOTES {
-            self.private_kept.push(path.of(tag));
+            self.private_kept.push(format!("{} {rule}", path.of(tag)));
         }
+    }
+
+    /// Returns how many private elements stay, listed or not.
+    pub(crate) fn private_count(&self) -> u32 {
+        self.private_count
     }
 
     pub(crate) fn warn(&mut self, text: impl Into<String>) {

@@ -6,7 +6,10 @@
 
 use dicom_core::Tag;
 
+use crate::documents::DocumentRule;
+use crate::iod::Type;
 use crate::options::Options;
+use crate::private_rules::PrivateLists;
 use crate::profile::PrivateRule;
 
 /// What is done where nothing of the value may stay.
@@ -71,4 +74,26 @@ pub(crate) trait Script: Send + Sync + std::fmt::Debug {
 
     /// Returns what becomes of private attributes.
     fn private(&self) -> PrivateRule;
+
+    /// Decides on a public attribute whose type in the IOD is known. A script whose actions do not depend on it need not.
+    fn decide_by_type(&self, tag: Tag, kind: Option<Type>) -> Option<Decision> {
+        let _ = kind;
+        self.decide(tag)
+    }
+
+    /// Returns the collection's own lists of private attributes.
+    fn private_lists(&self) -> Option<&PrivateLists> {
+        None
+    }
+
+    /// Returns what becomes of encapsulated documents.
+    fn documents(&self) -> DocumentRule {
+        DocumentRule::Hold
+    }
+
+    /// Passes an attribute as it is: only for tests that show that such a fault would be seen.
+    #[cfg(test)]
+    fn is_broken_at(&self, _tag: Tag) -> bool {
+        false
+    }
 }

@@ -1,5 +1,6 @@
 //! Words, numbers, dates and UIDs inside text.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use chrono::NaiveDate;
@@ -151,6 +152,62 @@ pub(crate) fn uids(text: &str) -> impl Iterator<Item = &str> {
         .filter(|run| run.len() >= 9 && run.bytes().filter(|b| *b == b'.').count() >= 2)
 }
 
+/// Returns text with the full-width forms of ASCII, as East Asian input methods write letters and digits, in ASCII.
+pub(crate) fn narrow(text: &str) -> Cow<'_, str> {
+    let wide = |c: char| matches!(u32::from(c), 0xFF01..=0xFF5E | 0x3000);
+    if text.is_ascii() || !text.contains(wide) {
+        return Cow::Borrowed(text);
+    }
+    let one = |c: char| match u32::from(c) {
+        0x3000 => ' ',
+        code @ 0xFF01..=0xFF5E => char::from_u32(code - 0xFEE0).unwrap_or(c),
+        _ => c,
+    };
+    Cow::Owned(text.chars().map(one).collect())
+}
+
+/// Returns the spellings of a lower-case word of Europe without its accents: each letter alone, and with the vowels of
+/// German as two; none where it has none.
+pub(crate) fn unaccented(word: &str) -> Vec<String> {
+    if word.is_ascii() {
+        return Vec::new();
+    }
+    let spell = |pairs: bool| -> String {
+        word.chars().fold(String::new(), |mut out, c| {
+            match (c, pairs) {
+                ('ä' | 'æ', true) => out.push_str("ae"),
+                ('ö' | 'ø' | 'œ', true) => out.push_str("oe"),
+                ('ü', true) => out.push_str("ue"),
+                ('å', true) => out.push_str("aa"),
+                ('ß', _) => out.push_str("ss"),
+                ('à'..='å' | 'ā' | 'ă' | 'ą' | 'æ', _) => out.push('a'),
+                ('ç' | 'ć' | 'č' | 'ĉ' | 'ċ', _) => out.push('c'),
+                ('ď' | 'đ' | 'ð', _) => out.push('d'),
+                ('è'..='ë' | 'ē' | 'ĕ' | 'ė' | 'ę' | 'ě', _) => out.push('e'),
+                ('ğ' | 'ģ' | 'ĝ' | 'ġ', _) => out.push('g'),
+                ('ì'..='ï' | 'ī' | 'į' | 'ı' | 'ĩ', _) => out.push('i'),
+                ('ķ', _) => out.push('k'),
+                ('ł' | 'ľ' | 'ĺ' | 'ļ', _) => out.push('l'),
+                ('ñ' | 'ń' | 'ň' | 'ņ', _) => out.push('n'),
+                ('ò'..='ö' | 'ø' | 'ō' | 'ő' | 'ŏ' | 'œ', _) => out.push('o'),
+                ('ŕ' | 'ř' | 'ŗ', _) => out.push('r'),
+                ('ś' | 'š' | 'ş' | 'ŝ' | 'ș', _) => out.push('s'),
+                ('ť' | 'ţ' | 'ț' | 'ŧ', _) => out.push('t'),
+                ('ù'..='ü' | 'ū' | 'ů' | 'ű' | 'ų' | 'ŭ' | 'ũ', _) => out.push('u'),
+                ('ý' | 'ÿ', _) => out.push('y'),
+                ('ź' | 'ż' | 'ž', _) => out.push('z'),
+                ('\u{300}'..='\u{36F}', _) => {}
+                (c, _) => out.push(c),
+            }
+            out
+        })
+    };
+    let mut spellings = vec![spell(false), spell(true)];
+    spellings.dedup();
+    spellings.retain(|spelling| spelling != word);
+    spellings
+}
+
 /// Returns only the decimal digits of a text.
 pub(crate) fn digits(text: &str) -> String {
     text.chars().filter(char::is_ascii_digit).collect()
@@ -208,6 +265,14 @@ mod tests {
         for text in ["0.625", "512 512", "120 kV 250 mA", "12345678", "T1 1.5 2.0"] {
             assert!(found(text).is_empty(), "{text}");
         }
+    }
+
+    #[test]
+    fn words_are_spelled_without_accents_and_in_narrow_letters() {
+        assert_eq!(unaccented("müller"), ["muller", "mueller"]);
+        assert_eq!(unaccented("dvořák"), ["dvorak"]);
+        assert!(unaccented("smith").is_empty() && unaccented("欧阳").is_empty());
+        assert_eq!(narrow("Ａ２１８８\u{3000}胸部"), "A2188 胸部");
     }
 
     #[test]
