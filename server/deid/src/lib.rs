@@ -39,6 +39,8 @@ mod documents;
 mod element;
 mod error;
 mod executor;
+#[cfg(test)]
+mod generated;
 mod holds;
 mod iod;
 mod known;

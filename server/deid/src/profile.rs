@@ -167,6 +167,16 @@ impl Profile {
     pub(crate) fn script(&self) -> Option<&dyn Script> {
         self.script.as_deref()
     }
+
+    /// Returns a profile with another script, for tests of the engine.
+    #[cfg(test)]
+    pub(crate) fn with_script(name: &str, script: Box<dyn Script>) -> Self {
+        Self {
+            name: name.to_owned(),
+            hash: [0; 32],
+            script: Some(script),
+        }
+    }
 }
 
 fn hash(name: &str, settings: &Settings) -> [u8; 32] {
