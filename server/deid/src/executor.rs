@@ -28,7 +28,7 @@ use crate::holds::{self, Held};
 use crate::iod::{self, Class};
 use crate::known::{Known, MOST_DEPTH};
 use crate::options::ConfidentialityOption as O;
-use crate::private_rules::Characteristics;
+use crate::private_rules::{Block, Characteristics};
 use crate::profile::Profile;
 use crate::pseudonym::{Pseudonyms, trim};
 use crate::report::{Action, Path, Report};
@@ -189,7 +189,7 @@ impl Executor<'_> {
             decided => Some(decided),
         };
         let mut out = Vec::with_capacity(data_set.iter().size_hint().0.min(512));
-        let mut block = None;
+        let mut block = Block::default();
         for element in data_set.iter() {
             let tag = element.tag();
             #[cfg(test)]

@@ -49,7 +49,9 @@ pub(crate) fn is_harmless(vr: VR, value: &PrimitiveValue, known: &Known) -> bool
 fn integers(numbers: impl Iterator<Item = i128> + Clone, known: &Known) -> bool {
     let each = numbers.clone().all(|n| integer(n, known));
     let narrow = numbers.clone().filter_map(|n| i64::try_from(n).ok());
-    each && triples(narrow, known) && !spells(numbers, known)
+    // One number of four bytes spells nothing that is long enough to be known.
+    let short = numbers.clone().nth(1).is_none() && numbers.clone().all(|n| u32::try_from(n.unsigned_abs()).is_ok());
+    each && triples(narrow, known) && (short || !spells(numbers, known))
 }
 
 fn integer(number: i128, known: &Known) -> bool {

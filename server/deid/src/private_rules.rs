@@ -139,13 +139,22 @@ enum Ruling {
     Numbers,
 }
 
+/// The block of private attributes that the walk is in.
+#[derive(Debug, Default)]
+pub(crate) struct Block {
+    creator_tag: Option<Tag>,
+    /// The creator as it is compared; `None` where there is none that may stay.
+    creator: Option<String>,
+    written: bool,
+}
+
 impl Executor<'_> {
     pub(crate) fn private_element(
         &mut self,
         data_set: &InMemDicomObject,
         element: &InMemElement,
         level: &Level,
-        block: &mut Option<Tag>,
+        block: &mut Block,
         out: &mut Vec<InMemElement>,
     ) {
         let tag = element.tag();
@@ -158,17 +167,23 @@ impl Executor<'_> {
         }
         // PS3.5 7.8.1: the block of (gggg,bbee) is reserved by (gggg,00bb).
         let creator_tag = Tag(tag.0, tag.1 >> 8);
-        let creator = data_set.get(creator_tag).filter(|_| tag.1 >= 0x1000);
-        let Some((creator, name)) = creator.and_then(|creator| Some((creator, self.creator(creator)?))) else {
+        if block.creator_tag != Some(creator_tag) {
+            let creator = data_set.get(creator_tag).filter(|_| tag.1 >= 0x1000);
+            *block = Block {
+                creator_tag: Some(creator_tag),
+                creator: creator.and_then(|creator| self.creator(creator)),
+                written: false,
+            };
+        }
+        let Some(name) = &block.creator else {
             self.removed(tag, "private without creator");
             return;
         };
-        let Some(kept) = self.ruled(element, &dictionary::normalised(&name), level) else {
+        let Some(kept) = self.ruled(element, name, level) else {
             return;
         };
-        if *block != Some(creator_tag) {
-            *block = Some(creator_tag);
-            out.push(creator.clone());
+        if !std::mem::replace(&mut block.written, true) {
+            out.extend(data_set.get(creator_tag).cloned());
         }
         out.push(kept);
     }
@@ -183,7 +198,7 @@ impl Executor<'_> {
                 let text = trim(text);
                 let printable = text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
                 let good = !text.is_empty() && text.len() <= 64 && printable && !self.known.in_text(text);
-                good.then(|| text.to_owned())
+                good.then(|| dictionary::normalised(text))
             }
             _ => None,
         }
@@ -198,16 +213,21 @@ impl Executor<'_> {
             PrivateRule::KeepSafe => (true, false),
             PrivateRule::KeepSafeAndNumeric => (true, true),
         };
-        let named = PrivateAttribute {
+        let named = || PrivateAttribute {
             group: tag.0,
             creator: creator.to_owned(),
             element,
         };
         let own = self.script.private_lists();
-        if own.is_some_and(|own| own.remove.contains(&named)) {
+        let listed = |list: &HashSet<PrivateAttribute>| !list.is_empty() && list.contains(&named());
+        if own.is_some_and(|own| listed(&own.remove)) {
             return Ruling::Remove("private, by the collection's list");
         }
-        if lists && let Some(declared) = self.characteristics.0.get(&(tag.0, named.creator.clone())) {
+        let declared = match self.characteristics.0.is_empty() {
+            true => None,
+            false => self.characteristics.0.get(&(tag.0, creator.to_owned())),
+        };
+        if lists && let Some(declared) = declared {
             match declared.actions.get(&element) {
                 Some('D') => return Ruling::Dummy("private, declared identifying"),
                 Some('Z') => return Ruling::Empty("private, declared identifying"),
@@ -218,7 +238,7 @@ impl Executor<'_> {
                 None => {}
             }
         }
-        if own.is_some_and(|own| own.keep.contains(&named)) {
+        if own.is_some_and(|own| listed(&own.keep)) {
             return Ruling::Keep("collection's list");
         }
         let known = dictionary::find(tag.0, creator, element).map(|entry| entry.safety);
