@@ -15,7 +15,7 @@ use crate::executor::Context;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("held by check {check}: {reason}")]
 pub struct Held {
-    /// Code of the check that holds it, `Q508` for documents and the like, `Q509` for pixels that show text.
+    /// Code of the check that holds it, `Q508` for documents and the like, `Q506` for pixels that may show text, `Q509` for those said to.
     pub check: &'static str,
     /// Why, for people.
     pub reason: String,
@@ -134,7 +134,9 @@ pub(crate) fn pixel_risks(header: &InMemDicomObject) -> Vec<PixelRisk> {
     {
         risks.push(PixelRisk::SecondaryCapture);
     }
-    if starts(&["77.1"]) || matches!(&*modality, "ES" | "GM" | "XC" | "OP" | "SM") {
+    // tiles of glass slides show tissue; the images of a slide that show its label are held
+    let tiles = storage == "77.1.6";
+    if starts(&["77.1"]) && !tiles || matches!(&*modality, "ES" | "GM" | "XC" | "OP") {
         risks.push(PixelRisk::VisibleLight);
     }
     if starts(&["12.1", "12.2"]) || matches!(&*modality, "XA" | "RF") {

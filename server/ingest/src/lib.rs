@@ -29,6 +29,7 @@ mod group;
 mod metadata;
 mod parents;
 mod pipeline;
+mod pixels;
 mod prepare;
 pub mod qc;
 pub mod replay;

@@ -2,13 +2,15 @@
 //! the database nor the store.
 //!
 //! ```text
-//! bytes -> layout (length guard) -> header -> UIDs -> checks -> de-identify -> new header | pixel bytes untouched
+//! bytes -> layout (length guard) -> header -> UIDs -> checks -> de-identify -> new header | pixel bytes, untouched
+//!     but where text was found in them or in the headers of their streams
 //! ```
 //!
 //! What comes out is either a refusal (nothing is kept), an object for quarantine (as received), or a [`Cleared`] one with
 //! everything the committer needs to write it: the pieces of its stored file, its frame map, its metadata record and the
 //! facts of its rows.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -27,6 +29,7 @@ use crate::attributes::{self, integer, text, text_in};
 use crate::cleared::{Cleared, Parts, PatientFacts};
 use crate::destination::Destination;
 use crate::metadata;
+use crate::pixels::{self, Edited};
 use crate::qc::{self, Finding, Severity, duplicate, header};
 use crate::stage::Staged;
 
@@ -333,7 +336,8 @@ impl Received<'_> {
     /// De-identifies and lays out what will be stored.
     fn clear(&self, facts: Option<&PixelFacts>, mut findings: Vec<Finding>) -> Result<Verdict, String> {
         let issuer = &self.arrival.route.issuer;
-        let deidentified;
+        let mut deidentified;
+        let mut edited = None;
         let (header, report, changed) = if self.destination.profile.changes_nothing() {
             (&self.header, String::from("{}"), false)
         } else {
@@ -353,6 +357,15 @@ impl Received<'_> {
                     return Ok(Verdict::Quarantine(findings));
                 }
             }
+            let received = pixels::Received {
+                header: &self.header,
+                layout: &self.layout,
+                staged: &self.staged,
+            };
+            edited = pixels::clean(&received, self.destination, &mut deidentified, &mut findings)?;
+            if qc::keeps_out(&findings).is_some() {
+                return Ok(Verdict::Quarantine(findings));
+            }
             let report = serde_json::to_string(&deidentified.report).map_err(|error| error.to_string())?;
             (&deidentified.data_set, report, deidentified.changed)
         };
@@ -363,13 +376,15 @@ impl Received<'_> {
             series_instance_uid: parsed(header, tags::SERIES_INSTANCE_UID, SeriesInstanceUid::parse)?,
         };
         let stored = if changed || !self.destination.profile.changes_nothing() {
-            self.rewritten(header, &uids)
+            self.rewritten(header, &uids, edited.as_ref())
         } else {
             self.as_received(&uids)
         }
         .map_err(|error| error.to_string())?;
-        let frame_map = match facts {
-            Some(facts) => FrameMap::build(facts, &self.layout, &**self.staged.source(), stored.shift)
+        let layout = self.layout_after(edited.as_ref());
+        let facts_after = edited.as_ref().and_then(|_| PixelFacts::from_header(header).ok());
+        let frame_map = match facts_after.as_ref().or(facts) {
+            Some(facts) => FrameMap::build(facts, &layout, &**self.staged.source(), stored.shift)
                 .map_err(|error| error.to_string())?,
             None => FrameMap::none(),
         };
@@ -379,7 +394,7 @@ impl Received<'_> {
             patient: self.patient(header, issuer),
             study: study(header, &uids),
             series: series(header, &uids),
-            image: image(header, &uids, &self.layout.transfer_syntax_uid),
+            image: image(header, &uids, &layout.transfer_syntax_uid),
             metadata: metadata::record(header, pixels).map_err(|error| error.to_string())?,
             body: stored.body,
             header_len: stored.header_len,
@@ -408,10 +423,29 @@ impl Received<'_> {
         })
     }
 
-    /// Returns the stored file of a de-identified object: our file meta, the new header, the pixel element's own bytes.
-    fn rewritten(&self, header: &InMemDicomObject, uids: &InstanceUids) -> Result<Stored, part10::Error> {
-        let syntax = &self.layout.transfer_syntax_uid;
-        let mut head = self.file_meta(uids);
+    /// Returns where everything lies after an edit of the pixels, whose offsets then count from their element.
+    fn layout_after(&self, edited: Option<&Edited>) -> Cow<'_, Layout> {
+        let Some(edited) = edited else {
+            return Cow::Borrowed(&self.layout);
+        };
+        let mut layout = self.layout.clone();
+        layout.pixel_data = Some(edited.pixels.pixel_data.clone());
+        layout.transfer_syntax_uid = edited.pixels.transfer_syntax_uid.clone();
+        Cow::Owned(layout)
+    }
+
+    /// Returns the stored file of a de-identified object: our file meta, the new header, the pixel element's own bytes or
+    /// what became of them.
+    fn rewritten(
+        &self,
+        header: &InMemDicomObject,
+        uids: &InstanceUids,
+        edited: Option<&Edited>,
+    ) -> Result<Stored, part10::Error> {
+        let syntax = edited.map_or(&self.layout.transfer_syntax_uid, |edited| {
+            &edited.pixels.transfer_syntax_uid
+        });
+        let mut head = self.file_meta_in(uids, syntax);
         let written = part10::write_header(header, syntax)?;
         let Some((from, to)) = pixel_span(&self.layout) else {
             head.extend_from_slice(&written.before);
@@ -425,8 +459,17 @@ impl Received<'_> {
         };
         head.extend_from_slice(&written.before);
         let header_len = head.len() as u64;
-        let shift = header_len as i64 - from as i64;
-        let mut body = vec![Piece::Bytes(Bytes::from(head)), self.piece(from, to)];
+        let mut body = vec![Piece::Bytes(Bytes::from(head))];
+        let shift = match edited {
+            None => {
+                body.push(self.piece(from, to));
+                header_len as i64 - from as i64
+            }
+            Some(edited) => {
+                body.extend(edited.pieces(|from, to| self.piece(from, to)));
+                header_len as i64
+            }
+        };
         if !written.after.is_empty() {
             body.push(Piece::Bytes(Bytes::from(written.after)));
         }
@@ -438,10 +481,14 @@ impl Received<'_> {
     }
 
     fn file_meta(&self, uids: &InstanceUids) -> Vec<u8> {
+        self.file_meta_in(uids, &self.layout.transfer_syntax_uid)
+    }
+
+    fn file_meta_in(&self, uids: &InstanceUids, syntax: &TransferSyntaxUid) -> Vec<u8> {
         part10::write_file_meta(&NewFileMeta {
             sop_class_uid: uids.sop_class_uid.as_str(),
             sop_instance_uid: uids.sop_instance_uid.as_str(),
-            transfer_syntax_uid: &self.layout.transfer_syntax_uid,
+            transfer_syntax_uid: syntax,
             // Who sent it is identity too; it stays in the provenance.
             source_ae_title: None,
         })

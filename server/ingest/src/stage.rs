@@ -57,6 +57,7 @@ pub(crate) struct Stage {
 pub(crate) struct Staged {
     source: Arc<dyn ByteSource>,
     memory: Option<Bytes>,
+    storage: Storage,
     _permits: Arc<Vec<OwnedSemaphorePermit>>,
 }
 
@@ -71,12 +72,18 @@ impl Staged {
         self.memory.as_ref()
     }
 
+    /// Returns a sealed temporary file for what is made of these bytes.
+    pub(crate) fn scratch(&self) -> Result<Spill, isocenter_storage::Error> {
+        self.storage.spill()
+    }
+
     /// Returns a staged object over other bytes, which keeps this one's share of the budget.
     pub(crate) fn replaced_by(&self, bytes: Vec<u8>) -> Self {
         let bytes = Bytes::from(bytes);
         Self {
             source: Arc::new(bytes.clone()),
             memory: Some(bytes),
+            storage: self.storage.clone(),
             _permits: Arc::clone(&self._permits),
         }
     }
@@ -157,6 +164,7 @@ impl Stage {
                 Ok(Staged {
                     source: Arc::new(bytes.clone()),
                     memory: Some(bytes),
+                    storage: self.storage,
                     _permits: Arc::new(permits),
                 })
             }
@@ -165,6 +173,7 @@ impl Stage {
                 Ok(Staged {
                     source,
                     memory: None,
+                    storage: self.storage,
                     _permits: Arc::new(Vec::new()),
                 })
             }

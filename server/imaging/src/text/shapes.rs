@@ -47,8 +47,8 @@ impl TextDetector for Shapes {
                         found.complete = false;
                         return found;
                     }
-                    let rows = rows_of(&mask(&plane), plane.width, self.fewest, twice);
-                    found.boxes.extend(rows.into_iter().map(|row| row.grown(twice, times)));
+                    let boxes = boxes_of(&mask(&plane), plane.width, self.fewest, twice, times);
+                    found.boxes.extend(boxes);
                 }
             }
         }
@@ -196,33 +196,59 @@ struct Row {
 
 impl Row {
     /// Returns the row as a box of the original picture, with room for what was not found: two heights at its sides, one
-    /// above and below.
-    fn grown(&self, twice: bool, times: u32) -> TextBox {
+    /// above and below. A turned row runs from top to bottom.
+    fn grown(&self, twice: bool, times: u32, turned: bool) -> TextBox {
         let native = |at: u32| if twice { at / 2 } else { at * times };
         let room = native(self.height).max(2);
         let (left, top) = (native(self.all.left), native(self.all.top));
         let (right, bottom) = (native(self.all.right) + 1, native(self.all.bottom) + 1);
         let x = left.saturating_sub(2 * room);
         let y = top.saturating_sub(room);
+        let (width, height) = (right + 2 * room - x, bottom + room - y);
+        let (x, y, width, height) = if turned {
+            (y, x, height, width)
+        } else {
+            (x, y, width, height)
+        };
         TextBox {
             x,
             y,
-            width: right + 2 * room - x,
-            height: bottom + room - y,
+            width,
+            height,
             text: None,
         }
     }
 }
 
-/// Returns the rows of letters in a mask.
-fn rows_of(mask: &[bool], width: usize, fewest: usize, twice: bool) -> Vec<Row> {
+/// Returns the boxes around rows of letters in a mask, upright and turned by a quarter.
+fn boxes_of(mask: &[bool], width: usize, fewest: usize, twice: bool, times: u32) -> Vec<TextBox> {
     let on = mask.iter().filter(|on| **on).count();
     // most of the picture is no text
     if on * 2 > mask.len() {
         return Vec::new();
     }
+    let all = components(mask, width).unwrap_or_default();
+    let swapped = |c: &Component| Component {
+        left: c.top,
+        top: c.left,
+        right: c.bottom,
+        bottom: c.right,
+        pixels: c.pixels,
+    };
+    let turned = all.iter().map(swapped).collect();
+    let upright = rows_of(all, fewest, twice)
+        .into_iter()
+        .map(|row| row.grown(twice, times, false));
+    // structures that run down a picture are more often bones than letters
+    let turned = rows_of(turned, fewest + 2, twice)
+        .into_iter()
+        .map(|row| row.grown(twice, times, true));
+    upright.chain(turned).collect()
+}
+
+/// Returns the rows among components.
+fn rows_of(mut letters: Vec<Component>, fewest: usize, twice: bool) -> Vec<Row> {
     let (least, most) = if twice { (7, 96) } else { (5, 48) };
-    let mut letters: Vec<Component> = components(mask, width).unwrap_or_default();
     letters.retain(|c| {
         let (w, h) = (c.width(), c.height());
         (least..=most).contains(&h) && w * 10 <= h * 22 && c.pixels * 12 >= w * h
@@ -265,7 +291,9 @@ fn neighbours(letters: &[Component]) -> Vec<Option<usize>> {
             }
             let (low, high) = (height.min(b.height()), height.max(b.height()));
             let overlaps = b.left + low / 3 < a.right;
-            let level = a.bottom.abs_diff(b.bottom) * 10 <= high * 3;
+            // letters turned to the right stand on what is their upper end here
+            let off = a.bottom.abs_diff(b.bottom).min(a.top.abs_diff(b.top));
+            let level = off * 10 <= high * 3;
             if overlaps || !level || low * 100 < high * 55 || taken.get(m) == Some(&true) {
                 continue;
             }

@@ -83,6 +83,31 @@ fn drawn_text_is_covered_in_every_size_place_and_brightness() {
 }
 
 #[test]
+fn text_that_runs_up_or_down_is_covered_too() {
+    let mut plane = body(320, 240);
+    write(&mut plane, "HANZELMUT", (60, 60), 2, 255);
+    let (x, y, w, h) = (60, 60, 53 * 2, 14);
+    let down = Plane {
+        width: 240,
+        height: 320,
+        pixels: (0..320 * 240)
+            .map(|n| plane.pixels[(239 - n % 240) * 320 + n / 240])
+            .collect(),
+    };
+    let up = Plane {
+        width: 240,
+        height: 320,
+        pixels: (0..320 * 240)
+            .map(|n| plane.pixels[n % 240 * 320 + 319 - n / 240])
+            .collect(),
+    };
+    let found = Shapes::default().find(&[down], soon());
+    assert!(covers(&found, 240 - y - h, x, h, w), "{found:?}");
+    let found = Shapes::default().find(&[up], soon());
+    assert!(covers(&found, y, 320 - x - w, h, w), "{found:?}");
+}
+
+#[test]
 fn pictures_without_text_have_no_boxes() {
     for (width, height) in [(320, 240), (512, 512), (64, 64), (1, 1), (1600, 1200)] {
         let found = Shapes::default().find(&[body(width, height)], soon());

@@ -1,0 +1,208 @@
+//! Objects with drawn letters, sent through the whole of `prepare`, and their stored files read again.
+
+use dicom_core::{DataElement, PrimitiveValue, VR};
+use dicom_dictionary_std::tags;
+use isocenter_deid::{Profile, Pseudonyms, Secret};
+use isocenter_imaging::{FrameMap, Samples, decode_frame};
+use isocenter_model::arrival::{Arrival, Form, Source};
+use isocenter_model::part10::{self, Limits, NewFileMeta};
+use isocenter_model::{CollectionAccession, Route, TransferSyntaxUid};
+use isocenter_storage::{MasterKey, Storage, StorageSettings};
+
+use super::*;
+use crate::prepare::{Prepared, Verdict, prepare};
+use crate::stage::{Budget, Stage};
+
+const NATIVE: &str = "1.2.840.10008.1.2.1";
+/// Encapsulated Uncompressed Explicit VR Little Endian.
+const ENCAPSULATED: &str = "1.2.840.10008.1.2.1.98";
+const SIZE: (usize, usize) = (200, 120);
+
+/// E, H, L, T: rows of five bits, from the top.
+const LETTERS: [[u8; 7]; 4] = [
+    [31, 16, 16, 30, 16, 16, 31],
+    [17, 17, 17, 31, 17, 17, 17],
+    [16, 16, 16, 16, 16, 16, 31],
+    [31, 4, 4, 4, 4, 4, 4],
+];
+
+fn picture(text: bool) -> Vec<u8> {
+    let mut pixels: Vec<u8> = (0..SIZE.0 * SIZE.1)
+        .map(|n| u8::try_from(60 + n / SIZE.0 / 2).unwrap())
+        .collect();
+    for letter in (0..12).filter(|_| text) {
+        for (y, row) in LETTERS[letter % 4].iter().enumerate() {
+            for x in (0..5).filter(|x| row >> (4 - x) & 1 == 1) {
+                for (dx, dy) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+                    pixels[(10 + 2 * y + dy) * SIZE.0 + 20 + 12 * letter + 2 * x + dx] = 255;
+                }
+            }
+        }
+    }
+    pixels
+}
+
+fn file(syntax: &str, modality: &str, frames: &[Vec<u8>]) -> Vec<u8> {
+    let text = |tag, vr, value: &str| DataElement::new(tag, vr, PrimitiveValue::from(value));
+    let number = |tag, value: u16| DataElement::new(tag, VR::US, PrimitiveValue::from(value));
+    let header = dicom_object::InMemDicomObject::from_element_iter([
+        text(tags::SOP_CLASS_UID, VR::UI, "1.2.840.10008.5.1.4.1.1.7"),
+        text(tags::SOP_INSTANCE_UID, VR::UI, "1.2.3.4"),
+        text(tags::STUDY_INSTANCE_UID, VR::UI, "1.2.3.5"),
+        text(tags::SERIES_INSTANCE_UID, VR::UI, "1.2.3.6"),
+        text(tags::PATIENT_ID, VR::LO, "P1234"),
+        text(tags::PATIENT_NAME, VR::PN, "Nobody^Known"),
+        text(tags::MODALITY, VR::CS, modality),
+        text(tags::CONVERSION_TYPE, VR::CS, "WSD"),
+        text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2"),
+        text(tags::NUMBER_OF_FRAMES, VR::IS, &frames.len().to_string()),
+        number(tags::SAMPLES_PER_PIXEL, 1),
+        number(tags::ROWS, 120),
+        number(tags::COLUMNS, 200),
+        number(tags::BITS_ALLOCATED, 8),
+        number(tags::BITS_STORED, 8),
+        number(tags::HIGH_BIT, 7),
+        number(tags::PIXEL_REPRESENTATION, 0),
+    ]);
+    let uid = TransferSyntaxUid::parse(syntax).unwrap();
+    let mut out = part10::write_file_meta(&NewFileMeta {
+        sop_class_uid: "1.2.840.10008.5.1.4.1.1.7",
+        sop_instance_uid: "1.2.3.4",
+        transfer_syntax_uid: &uid,
+        source_ae_title: None,
+    });
+    out.extend(part10::write_header(&header, &uid).unwrap().before);
+    if syntax == NATIVE {
+        let value = frames.concat();
+        let head = part10::write_native_pixel_header(tags::PIXEL_DATA, VR::OB, value.len() as u64, &uid);
+        out.extend(head.unwrap());
+        out.extend(value);
+    } else {
+        out.extend([0xE0, 0x7F, 0x10, 0, b'O', b'B', 0, 0, 0xFF, 0xFF, 0xFF, 0xFF]);
+        out.extend([0xFE, 0xFF, 0, 0xE0, 0, 0, 0, 0]);
+        for frame in frames {
+            out.extend([0xFE, 0xFF, 0, 0xE0]);
+            out.extend(u32::try_from(frame.len()).unwrap().to_le_bytes());
+            out.extend(frame);
+        }
+        out.extend([0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0]);
+    }
+    out
+}
+
+async fn prepared(file: Vec<u8>, release: ReleaseRule, profile: &str) -> Prepared {
+    let folder = tempfile::tempdir().unwrap();
+    let url = |name: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        format!("file://{}", path.display()).parse().unwrap()
+    };
+    let settings = StorageSettings::new(url("store"), url("keys"), folder.path().to_owned());
+    let storage = Storage::open(settings, MasterKey::from_bytes([7; 32]))
+        .await
+        .unwrap()
+        .storage;
+    let collection_key_id = storage.new_collection_key().await.unwrap();
+    let accession = CollectionAccession::parse("OBIA0001").unwrap();
+    let destination = Destination {
+        accession: accession.clone(),
+        profile: Profile::builtin(profile).unwrap(),
+        pseudonyms: Pseudonyms::new(&Secret::new([3; 32]), "OBIA0001"),
+        digest_key: [4; 32],
+        collection_key_id,
+        release,
+    };
+    let mut stage = Stage::new(storage, Budget::new(1 << 24), 1 << 24, None);
+    stage.write(&Bytes::from(file)).await.unwrap();
+    let staged = stage.finish().unwrap();
+    let arrival = Arrival {
+        route: Route {
+            collection: accession,
+            issuer: "HOSP".to_owned(),
+        },
+        source: Source::Import,
+        form: Form::Part10,
+        bound_to_study: None,
+        size_hint: None,
+    };
+    tokio::task::spawn_blocking(move || prepare(&arrival, &destination, staged).unwrap())
+        .await
+        .unwrap()
+}
+
+fn stored(body: &[Piece]) -> Vec<u8> {
+    let bytes = |piece: &Piece| match piece {
+        Piece::Bytes(bytes) => bytes.to_vec(),
+        Piece::Spilled(source, range) => {
+            let mut out = vec![0; usize::try_from(range.end - range.start).unwrap()];
+            source.read_at(range.start, &mut out).unwrap();
+            out
+        }
+    };
+    body.iter().flat_map(bytes).collect()
+}
+
+#[tokio::test]
+async fn drawn_text_is_hidden_in_the_stored_file_and_its_frame_map_fits() {
+    for syntax in [NATIVE, ENCAPSULATED] {
+        let frames = vec![picture(true); 3];
+        let done = prepared(file(syntax, "OT", &frames), ReleaseRule::Manual, "obia").await;
+        let Verdict::Cleared(cleared) = done.verdict else {
+            panic!("{syntax}: not cleared")
+        };
+        assert!(
+            cleared
+                .findings()
+                .iter()
+                .any(|f| f.check == "Q506" && f.severity == Severity::Warn)
+        );
+        assert!(cleared.parts().deid_report.contains("\"detectors\""));
+        let out = stored(&cleared.parts().body);
+        let layout = part10::layout_part10(&out, &Limits::default()).unwrap();
+        let map = FrameMap::decode(&cleared.parts().frame_map).unwrap();
+        assert_eq!(map.frame_count(), 3);
+        for n in 0..3 {
+            let ranges = map.ranges(n).unwrap();
+            let frame: Vec<u8> = ranges
+                .iter()
+                .flat_map(|r| out[r.start as usize..r.end as usize].to_vec())
+                .collect();
+            let frame = decode_frame(map.facts().unwrap(), &layout.transfer_syntax_uid, &map.trim(n, frame)).unwrap();
+            let Samples::Gray(samples) = frame.samples else {
+                panic!()
+            };
+            assert!(samples.iter().all(|v| *v != 255), "{syntax}: text is left in frame {n}");
+            let below = 60 * SIZE.0;
+            let before: Vec<i32> = picture(true).into_iter().map(i32::from).collect();
+            assert_eq!(samples[below..], before[below..], "{syntax}: frame {n}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_collection_that_releases_itself_holds_what_nobody_saw() {
+    for text in [true, false] {
+        let done = prepared(file(NATIVE, "OT", &[picture(text)]), ReleaseRule::Automatic, "obia").await;
+        let Verdict::Quarantine(findings) = done.verdict else {
+            panic!("released unseen")
+        };
+        assert!(
+            findings
+                .iter()
+                .any(|f| f.check == "Q506" && f.severity == Severity::Hold)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_profile_that_changes_nothing_looks_at_no_pixels() {
+    let sent = file(NATIVE, "OT", &[picture(true)]);
+    let done = prepared(sent, ReleaseRule::Automatic, "none").await;
+    let Verdict::Cleared(cleared) = done.verdict else {
+        panic!("not cleared")
+    };
+    let out = stored(&cleared.parts().body);
+    let pixels = picture(true);
+    assert!(out.windows(pixels.len()).any(|window| window == pixels));
+    assert!(cleared.findings().iter().all(|f| f.check != "Q506"));
+}
