@@ -91,6 +91,9 @@ pub fn deidentify(
     pseudonyms: &Pseudonyms,
     cx: &Context<'_>,
 ) -> Result<Deidentified, Held> {
+    if let Some(anonymizer) = profile.ctp() {
+        return anonymizer.deidentify(header, profile, pseudonyms, cx);
+    }
     let mut report = Report::new(profile);
     let Some(script) = profile.script() else {
         return Ok(Deidentified {

@@ -32,6 +32,7 @@
 //! pixels (a [`PixelEditor`] is implemented by imaging), judging a whole series, keeping keys.
 
 mod beyond;
+pub mod ctp;
 mod date;
 mod descriptor;
 mod dictionary;

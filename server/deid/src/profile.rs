@@ -26,7 +26,7 @@ use crate::options::{ConfidentialityOption as O, Options};
 use crate::private_rules::PrivateLists;
 use crate::script::{Base, Decision, Script, Step};
 use crate::table::{self, Attribute, BasicAction, OptionAction, Row};
-use crate::{Error, dictionary, sr};
+use crate::{Error, ctp, dictionary, sr};
 
 /// Counts up when the engine's behaviour changes, so that a profile's hash does.
 const ENGINE: &str = "isocenter-deid/2";
@@ -95,9 +95,35 @@ pub struct Profile {
     name: String,
     hash: [u8; 32],
     script: Option<Box<dyn Script>>,
+    ctp: Option<Box<ctp::Anonymizer>>,
 }
 
 impl Profile {
+    /// Makes a profile of a script in CTP's language, so that whoever applies profiles can apply it.
+    pub fn from_ctp(name: &str, anonymizer: ctp::Anonymizer) -> Self {
+        let mode = match anonymizer.mode() {
+            ctp::Mode::Strict => "strict",
+            ctp::Mode::Compat => "compat",
+        };
+        let mut hash = Sha256::new();
+        for part in [ENGINE, name, mode] {
+            hash.update(part.as_bytes());
+            hash.update([0]);
+        }
+        hash.update(anonymizer.digest());
+        Self {
+            name: name.to_owned(),
+            hash: hash.finalize().into(),
+            script: None,
+            ctp: Some(Box::new(anonymizer)),
+        }
+    }
+
+    /// Returns the script in CTP's language, if the profile is one.
+    pub fn ctp(&self) -> Option<&ctp::Anonymizer> {
+        self.ctp.as_deref()
+    }
+
     /// Returns a built-in profile: `basic`, `obia`, `retain-uids` or `none`.
     pub fn builtin(name: &str) -> Option<Arc<Self>> {
         static BUILTIN: LazyLock<Vec<Arc<Profile>>> = LazyLock::new(|| {
@@ -108,6 +134,7 @@ impl Profile {
                     name: "none".to_owned(),
                     hash: hash("none", &Settings::default()),
                     script: None,
+                    ctp: None,
                 })])
                 .collect()
         });
@@ -146,6 +173,7 @@ impl Profile {
             name: name.to_owned(),
             hash: hash(name, &settings),
             script: Some(Box::new(TableScript::new(settings))),
+            ctp: None,
         }
     }
 
@@ -161,7 +189,7 @@ impl Profile {
 
     /// Returns whether the profile passes every data set as it is.
     pub fn changes_nothing(&self) -> bool {
-        self.script.is_none()
+        self.script.is_none() && self.ctp.is_none()
     }
 
     pub(crate) fn script(&self) -> Option<&dyn Script> {
@@ -175,6 +203,7 @@ impl Profile {
             name: name.to_owned(),
             hash: [0; 32],
             script: Some(script),
+            ctp: None,
         }
     }
 }

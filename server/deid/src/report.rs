@@ -33,6 +33,8 @@ pub enum Action {
     Pseudonymized,
     /// An element that was not there was added.
     Added,
+    /// A script wrote another value.
+    Scripted,
 }
 
 /// One change.
@@ -83,11 +85,20 @@ impl Report {
     pub(crate) const MOST_NOTES: usize = 200;
 
     pub(crate) fn new(profile: &Profile) -> Self {
+        let table = if profile.changes_nothing() { "" } else { table::EDITION };
         Self {
-            profile: profile.name().to_owned(),
-            profile_hash: hex::encode(profile.hash()),
+            table: table.to_owned(),
+            ..Self::named(profile.name(), profile.hash())
+        }
+    }
+
+    /// Makes a report on something that is no table.
+    pub(crate) fn named(name: &str, hash: [u8; 32]) -> Self {
+        Self {
+            profile: name.to_owned(),
+            profile_hash: hex::encode(hash),
             engine: concat!("isocenter-deid ", env!("CARGO_PKG_VERSION")).to_owned(),
-            table: if profile.changes_nothing() { "" } else { table::EDITION }.to_owned(),
+            table: String::new(),
             counts: BTreeMap::new(),
             changes: Vec::new(),
             changes_left_out: 0,
