@@ -1,6 +1,6 @@
 //! A script made ready: its parameters bound, and in strict mode refused where it means nothing or would do harm.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -36,7 +36,7 @@ impl Anonymizer {
     ///
     /// # Errors
     /// In strict mode, when the script holds anything that the engine would have to guess, or that cannot be done safely:
-    /// all such places, in the order of the file. In compatible mode never.
+    /// all such places, in the order of the file, what is the same in several rules once. In compatible mode never.
     pub fn new(script: Script, mode: Mode, inputs: Inputs) -> Result<Self, Vec<ParseError>> {
         let mut parameters = script.parameters().clone();
         parameters.merge(&inputs.parameters);
@@ -56,6 +56,9 @@ impl Anonymizer {
             anonymizer.check_rule(rule, &mut faults);
         }
         faults.sort_by_key(|fault| (fault.line, fault.column));
+        // A parameter that is wrong is wrong in every rule: the first tells.
+        let mut told = HashSet::new();
+        faults.retain(|fault| told.insert((fault.expected.clone(), fault.found.clone())));
         match faults.is_empty() {
             true => Ok(anonymizer),
             false => Err(faults),

@@ -12,12 +12,12 @@
 
 use dicom_object::InMemDicomObject;
 
+use super::apply::Object;
 use super::private::PrivateDictionary;
 use super::reading::Reading;
 use super::reference::{self, PrivateNames};
 use super::regex::Pattern;
 use super::source::{Lines, ParseError, excerpt};
-use super::walk::Object;
 use super::{java, walk};
 
 /// Deepest nesting of parentheses and negations.

@@ -21,13 +21,14 @@
 //! | `expression`, `reference`, `names` | one expression as a tree; ways to name an element; old and new keywords |
 //! | `evaluate`, `text`, `dates`, `digests` | the functions |
 //! | `reading`, `values`, `write`, `private` | values as CTP's toolkit reads and writes them; private dictionaries |
-//! | `walk` | the insert pass and the walk |
+//! | `apply`, `insert`, `walk` | applying a script to an object: what it adds, and the walk |
 //! | `check`, `explain` | what strict mode refuses; a script in words, and what it would leak |
 //! | `filter`, `pixel_script` | conditions on an object; signatures of devices and their regions |
 //! | `java`, `regex` | text as Java's library treats it |
 //!
 //! What CTP does was read in its sources and measured on its answers; none of its code is here.
 
+mod apply;
 mod check;
 mod dates;
 mod digests;
@@ -36,6 +37,7 @@ mod explain;
 mod expression;
 mod filter;
 mod inputs;
+mod insert;
 mod java;
 mod lookup;
 mod names;
@@ -53,9 +55,7 @@ mod walk;
 mod write;
 mod xml;
 
-#[cfg(test)]
-mod tests;
-
+pub use apply::{Object, Outcome, meta_elements};
 pub use check::Anonymizer;
 pub use evaluate::Thrown;
 pub use explain::{Explanation, Severity};
@@ -66,4 +66,3 @@ pub use pixel_script::{PixelScript, ScriptRegion, Signature};
 pub use private::{PrivateDictionary, PrivateEntry};
 pub use script::{Keep, Rule, Script};
 pub use source::ParseError;
-pub use walk::{Object, Outcome, meta_elements};

@@ -3,9 +3,9 @@
 //! Free text, then `{ filter }` and any number of `(x,y,width,height)`; what stands between is passed over. The first
 //! signature that holds for an object wins. This is the parser; what is done with the regions is not decided here.
 
+use super::apply::Object;
 use super::filter::Filter;
 use super::source::{Lines, ParseError, excerpt};
-use super::walk::Object;
 use super::{Mode, java};
 
 /// A rectangle as a script says it.

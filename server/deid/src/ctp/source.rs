@@ -54,11 +54,12 @@ impl<'a> Lines<'a> {
     pub(crate) fn position(&self, offset: usize) -> Position {
         let line = self.starts.partition_point(|start| *start <= offset).max(1);
         let start = self.starts.get(line - 1).copied().unwrap_or(0);
-        let before = self.text.get(start..offset.min(self.text.len())).unwrap_or_default();
+        let rest = self.text.get(start..).unwrap_or_default().char_indices();
+        let before = rest.take_while(|(at, _)| start + at < offset).count();
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Position {
             line: number(line),
-            column: number(before.chars().count() + 1),
+            column: number(before + 1),
         }
     }
 }
@@ -91,10 +92,13 @@ impl Sourced {
         sourced
     }
 
-    /// Returns the offset in the file of a byte of the text; of the last one, if beyond the end.
+    /// Returns the offset in the file of a byte of the text; just behind the last one, if beyond the end.
     pub(crate) fn offset(&self, at: usize) -> usize {
-        let offset = self.offsets.get(at).or(self.offsets.last());
-        offset.map_or(0, |offset| *offset as usize)
+        match (self.offsets.get(at), self.offsets.last()) {
+            (Some(offset), _) => *offset as usize,
+            (None, Some(last)) => *last as usize + 1,
+            (None, None) => 0,
+        }
     }
 
     /// Returns the text without characters up to U+0020 at both ends.

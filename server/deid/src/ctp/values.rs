@@ -158,9 +158,11 @@ fn trimmed(text: &str, vr: VR) -> &str {
     let padding = [' ', '\0'];
     match vr {
         VR::AS => text,
-        VR::DA | VR::DT | VR::TM | VR::LT | VR::ST | VR::UT | VR::UC | VR::UR | VR::PN | VR::UI => {
+        VR::DA | VR::DT | VR::TM | VR::LT | VR::ST | VR::UT | VR::UC | VR::UR | VR::UI => {
             text.trim_end_matches(padding)
         }
+        // Empty components at the end go with the padding.
+        VR::PN => text.trim_end_matches([' ', '\0', '^']),
         _ => text.trim_matches(padding),
     }
 }
@@ -181,6 +183,9 @@ mod tests {
             (VR::LO, " a \\ b ", "a \\ b"),
             (VR::LT, " a \\ b  ", " a \\ b"),
             (VR::PN, " x^y ", " x^y"),
+            (VR::PN, "A^B^ ^ ", "A^B"),
+            (VR::PN, "^^^^", ""),
+            (VR::PN, "A^B^^=x", "A^B^^=x"),
             (VR::AS, " 3  ", " 3  "),
             (VR::UI, "1.2.3\0", "1.2.3"),
             (VR::DA, " 20040119 ", " 20040119"),

@@ -15,24 +15,19 @@
 
 use std::borrow::Cow;
 
-use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_core::header::Header;
 use dicom_core::value::DataSetSequence;
 use dicom_core::{DataElement, Length, PrimitiveValue, Tag, VR};
-use dicom_dictionary_std::{StandardDataDictionary, tags};
+use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use dicom_object::mem::InMemElement;
 
 use super::check::Anonymizer;
 use super::evaluate::{Evaluator, Thrown};
-use super::inputs::Mode;
 use super::script::{Keep, Rule, Target};
-use super::{expression, java, values, write};
-use crate::documents::DocumentRule;
-use crate::executor::{Context, Deidentified, issuer_of_patient_id};
-use crate::holds::{self, Held};
+use super::{java, values, write};
+use crate::holds::Held;
 use crate::known::{Known, MOST_DEPTH};
-use crate::pseudonym::Pseudonyms;
 use crate::report::{Action, Change, Path, Report};
 use crate::{Profile, private, table, value};
 
@@ -43,145 +38,9 @@ pub(crate) const PIXEL_DATA: u32 = 0x7FE0_0010;
 /// Most blanks that `@blank(n)` writes.
 const MOST_BLANKS: usize = 55;
 
-/// An object that a script is applied to.
-#[derive(Debug, Clone, Copy)]
-pub struct Object<'a> {
-    /// The data set; pixel data may be in it or not.
-    pub data_set: &'a InMemDicomObject,
-    /// The file meta information as elements, where there is any.
-    pub meta: Option<&'a InMemDicomObject>,
-    /// Whether the object has (7FE0,0010), in the data set or beside it.
-    pub has_pixel_data: bool,
-    /// Issuer of patient IDs, which keyed dates are derived with.
-    pub issuer: &'a str,
-}
-
-/// What a script decided.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// A new data set.
-    Done(Box<Deidentified>),
-    /// The script asks to let the object pass as it is. In strict mode nobody may follow that without a policy.
-    Skip,
-    /// The object must not go out.
-    Held(Held),
-}
-
-impl Anonymizer {
-    /// Applies the script to an object. `report` is where it is told what was done.
-    pub(crate) fn apply_with(&self, object: &Object<'_>, pseudonyms: &Pseudonyms, report: Report) -> Outcome {
-        let with_character_set;
-        let data_set = if has_character_set(object.data_set) {
-            object.data_set
-        } else {
-            let mut copy = object.data_set.clone();
-            let value = PrimitiveValue::from("ISO_IR 100");
-            copy.put(DataElement::new(tags::SPECIFIC_CHARACTER_SET, VR::CS, value));
-            with_character_set = copy;
-            &with_character_set
-        };
-        let pixels = object.has_pixel_data || data_set.get(tags::PIXEL_DATA).is_some();
-        let evaluator = Evaluator::new(self, pseudonyms, object.issuer, object.meta, data_set, pixels);
-        let mut walk = Walk {
-            evaluator,
-            report,
-            path: Path::default(),
-            known: None,
-        };
-        let elements = walk.inserted(data_set).and_then(|inserted| {
-            let mut elements = walk.data_set(data_set)?;
-            elements.extend(inserted);
-            Ok(elements)
-        });
-        match elements {
-            Ok(elements) => {
-                walk.tell_differences();
-                Outcome::Done(Box::new(Deidentified {
-                    data_set: InMemDicomObject::from_element_iter(elements),
-                    report: walk.report,
-                    changed: true,
-                }))
-            }
-            Err(thrown) if thrown.is_skip() => Outcome::Skip,
-            Err(thrown) => Outcome::Held(Held {
-                check: "Q511",
-                reason: format!("script line {}: {}", walk.evaluator.line, thrown.reason),
-            }),
-        }
-    }
-
-    /// Applies the script to an object.
-    pub fn apply(&self, name: &str, object: &Object<'_>, pseudonyms: &Pseudonyms) -> Outcome {
-        self.apply_with(object, pseudonyms, Report::named(name, self.script().hash()))
-    }
-
-    /// Applies the script where a profile is applied: what a script would pass over is held, and so is in strict mode
-    /// what no rule makes safe.
-    pub(crate) fn deidentify(
-        &self,
-        header: &InMemDicomObject,
-        profile: &Profile,
-        pseudonyms: &Pseudonyms,
-        cx: &Context<'_>,
-    ) -> Result<Deidentified, Held> {
-        if self.mode() == Mode::Strict {
-            holds::check(header, cx, DocumentRule::Hold)?;
-        }
-        let mut report = Report::named(profile.name(), profile.hash());
-        report.pixel_risks = holds::pixel_risks(header);
-        let meta = cx.pixels.map(|pixels| {
-            let text = PrimitiveValue::from(pixels.transfer_syntax_uid);
-            InMemDicomObject::from_element_iter([DataElement::new(tags::TRANSFER_SYNTAX_UID, VR::UI, text)])
-        });
-        let issuer = issuer_of_patient_id(header, cx);
-        let object = Object {
-            data_set: header,
-            meta: meta.as_ref(),
-            has_pixel_data: cx.pixels.is_some(),
-            issuer: &issuer,
-        };
-        match self.apply_with(&object, pseudonyms, report) {
-            Outcome::Done(done) => Ok(*done),
-            Outcome::Held(held) => Err(held),
-            Outcome::Skip => Err(Held {
-                check: "Q511",
-                reason: "the script passes this object over, and no policy says where to".to_owned(),
-            }),
-        }
-    }
-
-    /// Evaluates one expression, standing at an element of the object or at none.
-    ///
-    /// # Errors
-    /// What the expression throws; in strict mode also what makes a script be refused.
-    pub fn evaluate(
-        &self,
-        text: &str,
-        at: Option<Tag>,
-        object: &Object<'_>,
-        pseudonyms: &Pseudonyms,
-    ) -> Result<String, Thrown> {
-        let expression = expression::parse(&super::source::Sourced::verbatim(text));
-        if self.mode() == Mode::Strict
-            && let Some(complaint) = self.check_expression(&expression)
-        {
-            return Err(Thrown::new(complaint, "the expression is refused"));
-        }
-        let pixels = object.has_pixel_data || object.data_set.get(tags::PIXEL_DATA).is_some();
-        // Rules live as long as the evaluator; this expression does, too.
-        let mut evaluator = Evaluator::new(self, pseudonyms, object.issuer, object.meta, object.data_set, pixels);
-        evaluator.evaluate(&expression.parts, at.map_or(0, table::number))
-    }
-}
-
-fn has_character_set(data_set: &InMemDicomObject) -> bool {
-    let declared = data_set.get(tags::SPECIFIC_CHARACTER_SET).and_then(values::text);
-    declared.is_some_and(|text| !text.is_empty())
-}
-
-struct Walk<'a> {
-    evaluator: Evaluator<'a>,
+/// A walk through one object.
+pub(super) struct Walk<'a> {
+    pub(super) evaluator: Evaluator<'a>,
     report: Report,
     path: Path,
     /// What is known of the patient, collected when it is first asked for.
@@ -197,12 +56,41 @@ enum Fate {
     KeepIfSafe,
 }
 
-fn line(rule: &Rule) -> Cow<'static, str> {
+pub(super) fn line(rule: &Rule) -> Cow<'static, str> {
     Cow::Owned(format!("script line {}", rule.line))
 }
 
 impl<'a> Walk<'a> {
-    fn strict(&self) -> bool {
+    pub(super) fn new(evaluator: Evaluator<'a>, report: Report) -> Self {
+        Self {
+            evaluator,
+            report,
+            path: Path::default(),
+            known: None,
+        }
+    }
+
+    /// Does the insert pass and the walk.
+    pub(super) fn whole(&mut self, data_set: &'a InMemDicomObject) -> Result<Vec<InMemElement>, Thrown> {
+        let inserted = self.inserted(data_set)?;
+        let mut elements = self.data_set(data_set)?;
+        elements.extend(inserted);
+        self.tell_differences();
+        Ok(elements)
+    }
+
+    pub(super) fn report(self) -> Report {
+        self.report
+    }
+
+    pub(super) fn held(&self, thrown: &Thrown) -> Held {
+        Held {
+            check: "Q511",
+            reason: format!("script line {}: {}", self.evaluator.line, thrown.reason),
+        }
+    }
+
+    pub(super) fn strict(&self) -> bool {
         self.evaluator.is_strict()
     }
 
@@ -210,7 +98,7 @@ impl<'a> Walk<'a> {
         self.evaluator.setup
     }
 
-    fn record(&mut self, tag: Tag, action: Action, rule: Cow<'static, str>) {
+    pub(super) fn record(&mut self, tag: Tag, action: Action, rule: Cow<'static, str>) {
         *self.report.counts.entry(action).or_default() += 1;
         if self.report.changes.len() < Report::MOST_CHANGES {
             let path = self.path.of(tag);
@@ -244,54 +132,6 @@ impl<'a> Walk<'a> {
         }
         self.evaluator.rules.get(&table::number(tag)).copied()
     }
-
-    // --- the insert pass ---
-
-    fn inserted(&mut self, data_set: &'a InMemDicomObject) -> Result<Vec<InMemElement>, Thrown> {
-        let mut rules: Vec<(u32, &'a Rule)> = self.evaluator.rules.iter().map(|(tag, rule)| (*tag, *rule)).collect();
-        rules.sort_unstable_by_key(|(tag, _)| *tag);
-        let mut out = Vec::new();
-        for (number, rule) in rules {
-            let outside = !(0x0008_0000..PIXEL_DATA).contains(&number);
-            if outside || data_set.get(values::tag(number)).is_some() {
-                continue;
-            }
-            self.evaluator.line = rule.line;
-            let element = self.insert(values::tag(number), rule)?;
-            if let Some(element) = element {
-                self.record(element.tag(), Action::Added, line(rule));
-                out.push(element);
-            }
-        }
-        Ok(out)
-    }
-
-    fn insert(&mut self, tag: Tag, rule: &'a Rule) -> Result<Option<InMemElement>, Thrown> {
-        let text = java::trim(&rule.text);
-        let vr = dictionary_vr(tag);
-        if vr != VR::SQ && text.starts_with("@always()") {
-            let value = self.evaluator.evaluate(&rule.expression.parts, table::number(tag))?;
-            if value == "@keep()" || value == "@remove()" {
-                return Ok(None);
-            }
-            let blank = value.starts_with("@blank(") || value == "@empty()";
-            let value = if blank { "" } else { value.as_str() };
-            return self.put(tag, vr, value);
-        }
-        if vr == VR::SQ && text.starts_with("@always()@require()") {
-            return Ok(write::put(tag, VR::SQ, ""));
-        }
-        if vr == VR::SQ && text.starts_with("@always()@call") {
-            self.evaluator.evaluate(&rule.expression.parts, table::number(tag))?;
-            return Ok(None);
-        }
-        if table::number(tag) == CODES {
-            return self.codes(rule, None);
-        }
-        Ok(None)
-    }
-
-    // --- the walk ---
 
     fn data_set(&mut self, data_set: &'a InMemDicomObject) -> Result<Vec<InMemElement>, Thrown> {
         let mut out = Vec::with_capacity(data_set.iter().size_hint().0.min(512));
@@ -397,7 +237,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks the items of a sequence.
-    fn processed(&mut self, element: &'a InMemElement) -> Result<InMemElement, Thrown> {
+    pub(super) fn processed(&mut self, element: &'a InMemElement) -> Result<InMemElement, Thrown> {
         let Some(items) = element.value().items() else {
             return Ok(element.clone());
         };
@@ -481,7 +321,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Writes a text; nothing, where CTP leaves the element as it was.
-    fn put(&mut self, tag: Tag, vr: VR, text: &str) -> Result<Option<InMemElement>, Thrown> {
+    pub(super) fn put(&mut self, tag: Tag, vr: VR, text: &str) -> Result<Option<InMemElement>, Thrown> {
         let element = if tag.0 % 2 == 1 {
             let current = self.evaluator.reading.current();
             let private = current.and_then(|data_set| values::private_of(data_set, tag));
@@ -504,53 +344,6 @@ impl<'a> Walk<'a> {
             ));
         }
         Ok(element)
-    }
-
-    /// (0012,0064): codes joined by `/`; `reset` drops what was there.
-    fn codes(&mut self, rule: &'a Rule, element: Option<&'a InMemElement>) -> Result<Option<InMemElement>, Thrown> {
-        let tag = values::tag(CODES);
-        let existing = match element {
-            Some(element) if self.strict() => Some(self.processed(element)?),
-            other => other.cloned(),
-        };
-        match rule.text.as_str() {
-            text if java::trim(text).is_empty() => return Ok(existing),
-            "@remove()" => return Ok(None),
-            "@keep()" => return Ok(existing),
-            _ => {}
-        }
-        let value = self.evaluator.evaluate(&rule.expression.parts, CODES)?;
-        let mut items: Vec<InMemDicomObject> = match existing.as_ref().map(|element| element.value().items()) {
-            None => Vec::new(),
-            Some(Some(items)) => items.to_vec(),
-            // Not a sequence: CTP gives up.
-            Some(None) => return Ok(existing),
-        };
-        for code in java::split(java::trim(&value), '/') {
-            let code = java::trim(code);
-            if code.eq_ignore_ascii_case("reset") {
-                items.clear();
-                continue;
-            }
-            let (scheme, meaning) = match meaning_of(code) {
-                Some(meaning) => ("DCM", meaning),
-                None => ("UNKNOWN", "UNKNOWN"),
-            };
-            let text = |tag, vr, text: &str| DataElement::new(tag, vr, PrimitiveValue::from(text));
-            items.push(InMemDicomObject::from_element_iter([
-                text(tags::CODE_VALUE, VR::SH, code),
-                text(tags::CODING_SCHEME_DESIGNATOR, VR::SH, scheme),
-                text(tags::CODE_MEANING, VR::LO, meaning),
-            ]));
-        }
-        if element.is_some() {
-            self.record(tag, Action::Scripted, line(rule));
-        }
-        Ok(Some(DataElement::new(
-            tag,
-            VR::SQ,
-            DataSetSequence::new(items, Length::UNDEFINED),
-        )))
     }
 
     /// What CTP does with elements after the pixel data, which it does not read: it copies or drops them.
@@ -636,26 +429,6 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// What CTP writes as the meaning of a code.
-fn meaning_of(code: &str) -> Option<&'static str> {
-    Some(match code {
-        "113100" => "Basic Application Confidentiality Profile",
-        "113101" => "Clean Pixel Data Option",
-        "113102" => "Clean Recognizable Visual Features Option",
-        "113103" => "Clean Graphics Option",
-        "113104" => "Clean Structured Content Option",
-        "113105" => "Clean Descriptors Option",
-        "113106" => "Retain Longitudinal Temporal Information Full Dates Option",
-        "113107" => "Retain Longitudinal Temporal Information Modified Dates Option",
-        "113108" => "Retain Patient Characteristics Option",
-        "113109" => "Retain Device Identity Option",
-        "113110" => "Retain UIDs",
-        "113111" => "Retain Safe Private Option",
-        "113112" => "Retain Institution Identity Option",
-        _ => return None,
-    })
-}
-
 /// The number of blanks in `@blank(n)`, read from behind the parenthesis.
 fn blanks_of(rest: &str) -> Result<usize, Thrown> {
     let Some((number, _)) = rest.split_once(')') else {
@@ -669,19 +442,4 @@ fn blanks_of(rest: &str) -> Result<usize, Thrown> {
             "@blank has no number",
         )),
     }
-}
-
-/// The VR that an inserted element gets; SH where the dictionary leaves a choice or knows nothing.
-fn dictionary_vr(tag: Tag) -> VR {
-    let entry = StandardDataDictionary.by_tag(tag);
-    entry.and_then(|entry| entry.vr().exact()).unwrap_or(VR::SH)
-}
-
-/// Returns file meta information as the elements that expressions read.
-pub fn meta_elements(meta: &dicom_object::FileMetaTable) -> InMemDicomObject {
-    let elements = meta.to_element_iter().filter_map(|element| {
-        let value = element.value().primitive()?.clone();
-        Some(DataElement::new(element.tag(), element.vr(), value))
-    });
-    InMemDicomObject::from_element_iter(elements)
 }
