@@ -59,16 +59,34 @@ pub async fn group(
     jobs: &[NewJob],
     audit: &[AuditEvent],
 ) -> Result<Committed> {
-    let mut batch = Batch::new(tx.kind());
-    batch.push(remember(tx.kind(), durable, records.len())?);
-    let fates = write(tx, durable.pack(), records, Accessions::AsFound, &mut batch).await?;
-    jobs::enqueue_in(tx, &mut batch, jobs).await?;
-    audit::append_in(tx, &mut batch, audit).await?;
-    batch.run(tx).await?;
+    let fates = groups(tx, &[(durable, records)], jobs, audit).await?;
     Ok(Committed {
-        fates,
+        fates: fates.into_iter().flatten().collect(),
         applied_before: false,
     })
+}
+
+/// Writes the rows of several new groups, each with its pack, as [`group`] does: what is durable by the time the last
+/// transaction ends can share the next. Returns the fates of each group's records.
+///
+/// # Errors
+/// As [`group`].
+pub async fn groups(
+    tx: &Transaction,
+    groups: &[(&Durable, &[Record])],
+    jobs: &[NewJob],
+    audit: &[AuditEvent],
+) -> Result<Vec<Vec<Fate>>> {
+    let mut later = Batch::new(tx.kind());
+    let mut fates = Vec::with_capacity(groups.len());
+    for (durable, records) in groups {
+        later.push(remember(tx.kind(), durable, records.len())?);
+        fates.push(write(tx, durable.pack(), records, Accessions::AsFound, &mut later).await?);
+    }
+    jobs::enqueue_in(tx, &mut later, jobs).await?;
+    audit::append_in(tx, &mut later, audit).await?;
+    later.run(tx).await?;
+    Ok(fates)
 }
 
 /// Writes the rows of a pack that was read back from the store, at start-up or to rebuild the database. Raises the number

@@ -19,7 +19,7 @@ mod parents;
 pub(crate) mod rows;
 
 pub(crate) use group::apply;
-pub use group::{Committed, Fate, group, replay};
+pub use group::{Committed, Fate, group, groups, replay};
 pub use lookup::{
     Known, KnownImage, KnownIndividual, KnownSeries, KnownStudy, Probe, lookup, lookup_objects, lookup_parents,
 };

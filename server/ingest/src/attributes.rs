@@ -9,10 +9,9 @@ use crate::metadata;
 
 /// Returns the text of an element, all values joined by a backslash, without padding; empty where there is none.
 pub(crate) fn text(header: &InMemDicomObject, tag: Tag) -> String {
+    // `get`, not `element_opt`: that one makes an error, with a backtrace, of every element that is not there
     header
-        .element_opt(tag)
-        .ok()
-        .flatten()
+        .get(tag)
         .and_then(|element| {
             element
                 .to_str()
@@ -35,9 +34,7 @@ pub(crate) fn integer(header: &InMemDicomObject, tag: Tag) -> Option<i64> {
 /// Returns a text of the first item of a sequence.
 pub(crate) fn text_in(header: &InMemDicomObject, sequence: Tag, tag: Tag) -> String {
     header
-        .element_opt(sequence)
-        .ok()
-        .flatten()
+        .get(sequence)
         .and_then(|element| {
             element
                 .items()

@@ -1,18 +1,21 @@
-//! Group commit: everything that waits at one moment becomes one pack, one transaction, and then the answers.
+//! Group commit: everything that waits at one moment becomes one pack, what is durable at one moment one transaction, and
+//! then come the answers.
 //!
 //! ```text
-//! first task:   tickets ... -> take all that wait -> look up -> sort out -> accessions, keys -> pack: one put -> Durable
-//! second task:                                                                        -> transaction -> answers
+//! tickets ... -> take all that wait -> look up -> sort out -> accessions, keys -> pack
+//!                                                     few at a time: one put, one flush -> Durable
+//!                                                              all that landed: one transaction -> answers
 //! ```
 //!
-//! One object alone costs one wait for the disk; sixteen that arrive together cost one wait, too. While the rows of one
-//! group are committed, the next is being sealed and flushed. The order is the promise: bytes durable, then rows committed,
-//! then the peer hears of it; groups commit in the order in which they were put. When the transaction fails after the put,
-//! the pack is an orphan that start-up's replay may still apply: the peer was not told of success and sends again, which
-//! then is a duplicate.
+//! One object alone costs one wait for the disk; sixteen that arrive together cost one wait, too. While rows are being
+//! committed the next packs are sealed and flushed, and a pack of gigabytes does not hold up the others. The order is the
+//! promise: bytes durable, then rows committed, then the peer hears of it. When the transaction fails after the put, the
+//! pack is an orphan that start-up's replay may still apply: the peer was not told of success and sends again, which then
+//! is a duplicate.
 //!
-//! The group being sealed cannot see in the database what the group before it is about to commit. New individuals, studies
-//! and series it knows from [`Parents`]; an object that is on its way itself makes its twin wait until its fate is known.
+//! A group that is being put together cannot see in the database what those before it are about to commit. New individuals,
+//! studies and series it knows from [`Parents`]; an object that is on its way itself makes its twin step aside until its
+//! fate is known.
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
@@ -26,7 +29,7 @@ use isocenter_schema::Database;
 use isocenter_schema::commit::{self, Fate};
 use isocenter_storage::{ArchiveWriter, QuarantineWriter, Storage};
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::accessions::Numbers;
@@ -43,6 +46,11 @@ const GROUP_OBJECTS: usize = 256;
 const GROUP_BYTES: u64 = 48 << 20;
 /// Objects above this size have a pack of their own.
 const ALONE_BYTES: u64 = 8 << 20;
+/// So many groups are on their way at a time: one is sealed and flushed beside another, or while a pack of gigabytes is being
+/// written. More would only be smaller, and each costs its messages to the database.
+const GROUPS: usize = 2;
+/// So many objects that have a pack of their own are on their way at a time.
+const LARGE: usize = 4;
 /// How often a group is tried again when another server was faster with one of its objects.
 const TRIES: usize = 3;
 
@@ -142,19 +150,10 @@ impl OnTheirWay {
         (ticket.destination.accession.clone(), ticket.prepared.sent_digest)
     }
 
-    /// Waits until none of these is on its way any more.
-    async fn wait_for(&self, tickets: &[Ticket]) {
-        loop {
-            let landed = self.landed.notified();
-            let meets = {
-                let sent = self.sent.lock();
-                !sent.is_empty() && tickets.iter().any(|ticket| sent.contains(&Self::of(ticket)))
-            };
-            if !meets {
-                return;
-            }
-            landed.await;
-        }
+    /// Returns whether the same object is on its way already.
+    fn meets(&self, ticket: &Ticket) -> bool {
+        let sent = self.sent.lock();
+        !sent.is_empty() && sent.contains(&Self::of(ticket))
     }
 }
 
@@ -188,13 +187,38 @@ impl Drop for Travellers {
     }
 }
 
-/// A group whose bytes are durable.
-struct Landing {
+/// One of the few places among those on their way.
+enum Place {
+    Wanted(Arc<Semaphore>),
+    Taken(#[expect(dead_code, reason = "held, not looked at")] OwnedSemaphorePermit),
+}
+
+/// A group on its way, and who waits for it.
+struct Flight {
     tickets: Vec<Ticket>,
     answers: Vec<oneshot::Sender<Outcome>>,
     outcomes: Vec<Outcome>,
-    sealed: Sealed,
     travellers: Travellers,
+    place: Place,
+}
+
+impl Flight {
+    fn end(self, outcomes: Vec<Outcome>) {
+        // First what a twin waits for, then the answers: a sender that hears of success and sends again meets the rows.
+        drop(self.travellers);
+        answer(outcomes, self.answers);
+    }
+
+    fn fail(self, error: &Error) {
+        let outcomes = failed(&self.tickets, error);
+        self.end(outcomes);
+    }
+}
+
+/// Takes out the first that may go.
+fn take_first<T>(all: &mut Vec<T>, may_go: impl Fn(&T) -> bool) -> Option<T> {
+    let at = all.iter().position(may_go)?;
+    Some(all.remove(at))
 }
 
 fn size(ticket: &Ticket) -> u64 {
@@ -203,24 +227,52 @@ fn size(ticket: &Ticket) -> u64 {
 
 impl Work {
     async fn run(self: Arc<Self>, mut waiting: mpsc::Receiver<Waiting>) {
-        // One group may wait behind the one that is being committed; a third would only make smaller groups of all.
-        let (to_commit, landing) = mpsc::channel(1);
-        let second = tokio::spawn(Arc::clone(&self).commit_all(landing));
+        let places = Arc::new(Semaphore::new(GROUPS));
+        let large = Arc::new(Semaphore::new(LARGE));
+        let (land, landed) = mpsc::channel(GROUPS);
+        let ground = tokio::spawn(Arc::clone(&self).commit_all(landed));
+        // Twins of what is on its way; each has a sender that waits, so they are as many as there are senders.
+        let mut aside: Vec<Waiting> = Vec::new();
         let mut next = None;
-        loop {
-            let Some(first) = (match next.take() {
-                Some(first) => Some(first),
-                None => waiting.recv().await,
-            }) else {
-                break;
+        let mut open = true;
+        while open || next.is_some() || !aside.is_empty() {
+            let free = |waiting: &Waiting| !self.on_their_way.meets(&waiting.0);
+            let first = match next.take().or_else(|| take_first(&mut aside, free)) {
+                Some(first) => first,
+                None => tokio::select! {
+                    another = waiting.recv(), if open => match another {
+                        Some(another) => another,
+                        None => {
+                            open = false;
+                            continue;
+                        }
+                    },
+                    () = self.on_their_way.landed.notified(), if !aside.is_empty() => continue,
+                },
             };
-            // Room first, then the group: what arrives while there is none is part of it.
-            let Ok(room) = to_commit.reserve().await else { break };
+            if !free(&first) {
+                aside.push(first);
+                continue;
+            }
             let mut bytes = size(&first.0);
             let alone = bytes > ALONE_BYTES;
+            // A place first, then the group: what arrives while there is none is part of it. What is large waits for its
+            // own place where it holds up nobody.
+            let place = if alone {
+                Place::Wanted(Arc::clone(&large))
+            } else {
+                match Arc::clone(&places).acquire_owned().await {
+                    Ok(place) => Place::Taken(place),
+                    Err(_) => break,
+                }
+            };
             let mut group = vec![first];
             while !alone && group.len() < GROUP_OBJECTS && bytes < GROUP_BYTES {
                 let Ok(another) = waiting.try_recv() else { break };
+                if !free(&another) {
+                    aside.push(another);
+                    continue;
+                }
                 let more = size(&another.0);
                 if more > ALONE_BYTES {
                     next = Some(another);
@@ -230,32 +282,48 @@ impl Work {
                 group.push(another);
             }
             // A panic costs its group, which is told to send again, and never the archive.
-            match AssertUnwindSafe(self.put(group)).catch_unwind().await {
-                Ok(Some(group)) => room.send(group),
+            let sorted = AssertUnwindSafe(self.sort_out(group, place)).catch_unwind().await;
+            match sorted {
+                Ok(Some((group, flight))) => {
+                    tokio::spawn(Arc::clone(&self).put(group, flight, land.clone()));
+                }
                 Ok(None) => {}
                 Err(_) => tracing::error!("a commit group panicked; its objects were refused"),
             }
         }
-        drop(to_commit);
-        let _ = second.await;
+        // Those on their way hold the channel open until they have landed.
+        drop(land);
+        let _ = ground.await;
     }
 
-    /// Brings a group as far as the store. None where nothing is left to commit: its objects were there, or failed.
-    async fn put(self: &Arc<Self>, group: Vec<Waiting>) -> Option<Landing> {
+    /// Decides what becomes of each object. None where nothing is left to put: they were there, or failed.
+    async fn sort_out(self: &Arc<Self>, group: Vec<Waiting>, place: Place) -> Option<(Group, Flight)> {
         let (tickets, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-        self.on_their_way.wait_for(&tickets).await;
-        match self.seal(&tickets).await {
-            Ok((outcomes, None)) => {
+        // What was remembered of parents may be out of date: then it is done again without.
+        let remembered = !self.parents.lock().is_empty();
+        let mut sorted = self.attempt(&tickets).await;
+        if let Err(error) = &sorted {
+            self.parents.lock().clear();
+            if remembered && error.fault() != Fault::Unavailable {
+                sorted = self.attempt(&tickets).await;
+            }
+        }
+        match sorted {
+            Ok((outcomes, group)) if group.is_empty() => {
                 answer(outcomes, answers);
                 None
             }
-            Ok((outcomes, Some(sealed))) => Some(Landing {
-                travellers: Travellers::new(self, &tickets),
-                tickets,
-                answers,
-                outcomes,
-                sealed,
-            }),
+            Ok((outcomes, group)) => {
+                group.remember_parents();
+                let flight = Flight {
+                    travellers: Travellers::new(self, &tickets),
+                    tickets,
+                    answers,
+                    outcomes,
+                    place,
+                };
+                Some((group, flight))
+            }
             Err(error) => {
                 answer(failed(&tickets, &error), answers);
                 None
@@ -263,49 +331,71 @@ impl Work {
         }
     }
 
-    /// Looks up, sorts out and puts. What was remembered of parents may be out of date: then it is done again without.
-    async fn seal(&self, tickets: &[Ticket]) -> Result<(Vec<Outcome>, Option<Sealed>), Error> {
-        let remembered = !self.parents.lock().is_empty();
-        match self.attempt(tickets).await {
-            Err(error) if remembered && error.fault() != Fault::Unavailable => {
-                self.parents.lock().clear();
-                self.attempt(tickets).await
-            }
-            Err(error) => {
-                self.parents.lock().clear();
-                Err(error)
-            }
-            done => done,
-        }
-    }
-
-    async fn attempt(&self, tickets: &[Ticket]) -> Result<(Vec<Outcome>, Option<Sealed>), Error> {
+    async fn attempt(self: &Arc<Self>, tickets: &[Ticket]) -> Result<(Vec<Outcome>, Group), Error> {
         let mut group = Group::look_up(self, tickets).await?;
         let mut outcomes = Vec::with_capacity(tickets.len());
         for ticket in tickets {
             outcomes.push(group.add(ticket).await?);
         }
-        Ok((outcomes, group.put().await?))
+        Ok((outcomes, group))
     }
 
-    async fn commit_all(self: Arc<Self>, mut landing: mpsc::Receiver<Landing>) {
-        while let Some(group) = landing.recv().await {
-            if AssertUnwindSafe(self.land(group)).catch_unwind().await.is_err() {
+    async fn put(self: Arc<Self>, group: Group, mut flight: Flight, land: mpsc::Sender<(Sealed, Flight)>) {
+        if let Place::Wanted(places) = &flight.place
+            && let Ok(place) = Arc::clone(places).acquire_owned().await
+        {
+            flight.place = Place::Taken(place);
+        }
+        match group.put().await {
+            Ok(sealed) => {
+                // Nobody commits any more only where the process ends; the senders then hear that it does.
+                let _ = land.send((sealed, flight)).await;
+            }
+            Err(error) => {
+                self.parents.lock().clear();
+                flight.fail(&error);
+            }
+        }
+    }
+
+    async fn commit_all(self: Arc<Self>, mut landed: mpsc::Receiver<(Sealed, Flight)>) {
+        let mut groups = Vec::new();
+        while landed.recv_many(&mut groups, GROUPS).await > 0 {
+            let groups = std::mem::take(&mut groups);
+            if AssertUnwindSafe(self.land(groups)).catch_unwind().await.is_err() {
                 tracing::error!("a commit group panicked; its objects were refused");
             }
         }
     }
 
-    /// Commits a group and answers.
-    async fn land(&self, group: Landing) {
-        let Landing {
-            tickets,
-            answers,
-            outcomes,
-            sealed,
-            travellers,
-        } = group;
-        let mut done = self.commit(sealed).await.map(|()| outcomes);
+    /// Commits the rows of everything that has landed, and answers.
+    async fn land(self: &Arc<Self>, groups: Vec<(Sealed, Flight)>) {
+        let all: Vec<&Sealed> = groups.iter().map(|(sealed, _)| sealed).collect();
+        match self.commit(&all).await {
+            Ok(()) => {
+                for (_, mut flight) in groups {
+                    let outcomes = std::mem::take(&mut flight.outcomes);
+                    flight.end(outcomes);
+                }
+            }
+            // One of them lost a race: each for itself.
+            Err(error) if error.fault() == Fault::Conflict => {
+                for (sealed, flight) in groups {
+                    self.land_alone(sealed, flight).await;
+                }
+            }
+            Err(error) => {
+                self.parents.lock().clear();
+                for (_, flight) in groups {
+                    flight.fail(&error);
+                }
+            }
+        }
+    }
+
+    async fn land_alone(self: &Arc<Self>, sealed: Sealed, mut flight: Flight) {
+        let outcomes = std::mem::take(&mut flight.outcomes);
+        let mut done = self.commit(&[&sealed]).await.map(|()| outcomes);
         for _ in 1..TRIES {
             match &done {
                 // Another server was faster with one of them: look again, it is a duplicate now.
@@ -313,34 +403,41 @@ impl Work {
                 _ => break,
             }
             self.parents.lock().clear();
-            done = self.again(&tickets).await;
+            done = self.again(&flight.tickets).await;
         }
-        let outcomes = done.unwrap_or_else(|error| {
-            self.parents.lock().clear();
-            failed(&tickets, &error)
-        });
-        // First what a twin waits for, then the answers: a sender that hears of success and sends again meets the rows.
-        drop(travellers);
-        answer(outcomes, answers);
+        match done {
+            Ok(outcomes) => flight.end(outcomes),
+            Err(error) => {
+                self.parents.lock().clear();
+                flight.fail(&error);
+            }
+        }
     }
 
-    async fn again(&self, tickets: &[Ticket]) -> Result<Vec<Outcome>, Error> {
-        let (outcomes, sealed) = self.attempt(tickets).await?;
-        if let Some(sealed) = sealed {
-            self.commit(sealed).await?;
+    async fn again(self: &Arc<Self>, tickets: &[Ticket]) -> Result<Vec<Outcome>, Error> {
+        let (outcomes, group) = self.attempt(tickets).await?;
+        if !group.is_empty() {
+            let sealed = group.put().await?;
+            self.commit(&[&sealed]).await?;
         }
         Ok(outcomes)
     }
 
-    /// Commits the rows of a pack that is durable.
-    async fn commit(&self, sealed: Sealed) -> Result<(), Error> {
-        let events = crate::events::of_group(&sealed.records);
-        let jobs = crate::events::jobs_of(&sealed.hashes);
-        let tx = self.db.begin_ingest().await?;
-        let committed = commit::group(&tx, &sealed.durable, &sealed.records, &jobs, &events).await?;
-        if committed
-            .fates
+    /// Commits the rows of packs that are durable, all or none.
+    async fn commit(&self, groups: &[&Sealed]) -> Result<(), Error> {
+        let packs: Vec<_> = groups
             .iter()
+            .map(|sealed| (&sealed.durable, sealed.records.as_slice()))
+            .collect();
+        let records: Vec<_> = groups.iter().flat_map(|sealed| &sealed.records).collect();
+        let images: Vec<_> = groups.iter().flat_map(|sealed| &sealed.hashes).cloned().collect();
+        let events = crate::events::of_group(&records);
+        let jobs = crate::events::jobs_of(&images);
+        let tx = self.db.begin_ingest().await?;
+        let fates = commit::groups(&tx, &packs, &jobs, &events).await?;
+        if fates
+            .iter()
+            .flatten()
             .any(|fate| !matches!(fate, Fate::Inserted | Fate::QuarantinedBefore))
         {
             // Between the look-up and now another server wrote one of these. Nothing of ours is kept; look again.

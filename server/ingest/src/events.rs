@@ -10,7 +10,7 @@ pub const IMAGING_QUEUE: &str = "imaging";
 pub const HASH_IMAGES: &str = "hash_images";
 
 /// Returns the audit events of a group: one a collection, with counts and the first and last accession; no UIDs.
-pub(crate) fn of_group(records: &[Record]) -> Vec<AuditEvent> {
+pub(crate) fn of_group(records: &[&Record]) -> Vec<AuditEvent> {
     let mut collections: Vec<&str> = Vec::new();
     for record in records {
         let accession = match record {
@@ -28,7 +28,7 @@ pub(crate) fn of_group(records: &[Record]) -> Vec<AuditEvent> {
         .collect()
 }
 
-fn event(collection: &str, records: &[Record]) -> AuditEvent {
+fn event(collection: &str, records: &[&Record]) -> AuditEvent {
     let images = records.iter().filter_map(|record| match record {
         Record::Image(image) if image.collection.as_str() == collection => Some(image.accessions.image.as_str()),
         _ => None,

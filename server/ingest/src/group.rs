@@ -35,17 +35,17 @@ pub(crate) struct Sealed {
 }
 
 /// One commit group while it is put together. What it adds is known to the objects after it.
-pub(crate) struct Group<'a> {
-    work: &'a Work,
+pub(crate) struct Group {
+    work: Arc<Work>,
     known: Vec<(CollectionAccession, Known)>,
     pack: PackBuilder,
     records: Vec<Record>,
     hashes: Vec<ImageAccession>,
 }
 
-impl<'a> Group<'a> {
+impl Group {
     /// Begins a group with what is known of its objects and their parents.
-    pub(crate) async fn look_up(work: &'a Work, tickets: &[Ticket]) -> Result<Self, Error> {
+    pub(crate) async fn look_up(work: &Arc<Work>, tickets: &[Ticket]) -> Result<Self, Error> {
         let mut known = Vec::new();
         let mut collections: Vec<&CollectionAccession> = Vec::new();
         for ticket in tickets {
@@ -70,7 +70,7 @@ impl<'a> Group<'a> {
             known.push((collection.clone(), found));
         }
         Ok(Self {
-            work,
+            work: Arc::clone(work),
             known,
             pack: PackBuilder::new(&work.storage)?,
             records: Vec::new(),
@@ -256,7 +256,7 @@ impl<'a> Group<'a> {
 
     /// Finds or draws the accessions of an image and of what it belongs to, and the key of its individual.
     async fn place(&mut self, ticket: &Ticket, cleared: &Cleared) -> Result<(Accessions, KeyId), Error> {
-        let work = self.work;
+        let work = Arc::clone(&self.work);
         let parts = cleared.parts();
         let image = work.numbers.image().await?;
         let known = self.known(&ticket.destination)?;
@@ -323,25 +323,29 @@ impl<'a> Group<'a> {
         ))
     }
 
-    /// Puts the pack. None where nothing of the group is new.
-    pub(crate) async fn put(self) -> Result<Option<Sealed>, Error> {
-        if self.records.is_empty() {
-            return Ok(None);
-        }
-        fault_point("before_put");
-        let durable = self.pack.put().await?;
-        fault_point("after_put");
-        // Only now: what a put that failed would have made must not be taken for known.
+    /// Returns whether nothing of the group is new.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Lets the groups after this one know the parents that it makes. Where it fails they must be forgotten.
+    pub(crate) fn remember_parents(&self) {
         let mut parents = self.work.parents.lock();
         for (collection, known) in &self.known {
             parents.learn(collection, known);
         }
-        drop(parents);
-        Ok(Some(Sealed {
+    }
+
+    /// Puts the pack.
+    pub(crate) async fn put(self) -> Result<Sealed, Error> {
+        fault_point("before_put");
+        let durable = self.pack.put().await?;
+        fault_point("after_put");
+        Ok(Sealed {
             durable,
             records: self.records,
             hashes: self.hashes,
-        }))
+        })
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Pipeline {
     /// When the last instance began or ended, in milliseconds since the start.
     active_ms: AtomicU64,
     started: Instant,
+    /// Size of the instance that arrived last: the slices of a series are alike, and a C-STORE does not tell its size.
+    last_size: AtomicU64,
 }
 
 impl Pipeline {
@@ -60,6 +62,7 @@ impl Pipeline {
             settings,
             active_ms: AtomicU64::new(0),
             started: Instant::now(),
+            last_size: AtomicU64::new(0),
         })
     }
 
@@ -91,6 +94,7 @@ impl Pipeline {
             Ok(staged) => staged,
             Err(refusal) => return refused(SentUids::default(), refusal, "the object could not be staged"),
         };
+        self.last_size.store(staged.source().len(), Ordering::Relaxed);
         let Ok(permit) = Arc::clone(&self.cpu).acquire_owned().await else {
             return refused(SentUids::default(), Refusal::OutOfResources, "the archive is stopping");
         };
@@ -234,7 +238,9 @@ impl InstanceSink for Sink {
             pipeline.storage.clone(),
             pipeline.budget.clone(),
             limit,
-            arrival.size_hint,
+            arrival
+                .size_hint
+                .unwrap_or_else(|| pipeline.last_size.load(Ordering::Relaxed)),
         );
         Ok(Box::new(Writer {
             pipeline,

@@ -90,8 +90,10 @@ impl Staged {
 }
 
 impl Stage {
-    pub(crate) fn new(storage: Storage, budget: Budget, limit: u64, size_hint: Option<u64>) -> Self {
-        let expected = size_hint.unwrap_or(0).min(IN_MEMORY_LIMIT);
+    /// `expected` is what the peer told, or what came before: room that is set aside at once, so that nothing is moved while
+    /// it grows. It costs memory only as it is filled.
+    pub(crate) fn new(storage: Storage, budget: Budget, limit: u64, expected: u64) -> Self {
+        let expected = expected.min(IN_MEMORY_LIMIT);
         let bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
         Self {
             place: Place::Memory {

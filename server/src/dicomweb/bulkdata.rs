@@ -59,9 +59,9 @@ impl Place {
     fn find(&self, header: &InMemDicomObject) -> Option<(Bytes, VR)> {
         let mut data_set = header;
         for (sequence, item) in &self.within {
-            data_set = data_set.element_opt(*sequence).ok().flatten()?.items()?.get(*item)?;
+            data_set = data_set.get(*sequence)?.items()?.get(*item)?;
         }
-        let element = data_set.element_opt(self.tag).ok().flatten()?;
+        let element = data_set.get(self.tag)?;
         let Value::Primitive(value) = element.value() else {
             return None;
         };
@@ -171,7 +171,7 @@ pub async fn bulk_data(
 /// Returns the media type that a value has by itself: an encapsulated document says it.
 fn own_media(place: &Place, header: &InMemDicomObject) -> String {
     let declared = (place.tag == ENCAPSULATED_DOCUMENT && place.within.is_empty())
-        .then(|| header.element_opt(MIME_TYPE_OF_ENCAPSULATED_DOCUMENT).ok().flatten())
+        .then(|| header.get(MIME_TYPE_OF_ENCAPSULATED_DOCUMENT))
         .flatten()
         .and_then(|element| {
             element

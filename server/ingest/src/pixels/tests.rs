@@ -112,7 +112,7 @@ async fn prepared(file: Vec<u8>, release: ReleaseRule, profile: &str) -> Prepare
         collection_key_id,
         release,
     };
-    let mut stage = Stage::new(storage, Budget::new(1 << 24), 1 << 24, None);
+    let mut stage = Stage::new(storage, Budget::new(1 << 24), 1 << 24, 0);
     stage.write(&Bytes::from(file)).await.unwrap();
     let staged = stage.finish().unwrap();
     let arrival = Arrival {
