@@ -42,6 +42,9 @@ use crate::{beyond, date, documents, marks, private};
 pub struct PixelFacts<'a> {
     /// The transfer syntax, empty if unknown.
     pub transfer_syntax_uid: &'a str,
+    /// Whether what they show is decided apart, by [`plan_pixels`](crate::plan_pixels) and its verdict. Then an object that
+    /// says of itself that text is burned in is not held here: it goes out if that text was found and hidden.
+    pub judged: bool,
 }
 
 /// What de-identification must know beside the data set.

@@ -79,7 +79,9 @@ pub(crate) fn check(header: &InMemDicomObject, cx: &Context<'_>, documents: Docu
     if matches!(storage, "9.4.1" | "9.4.2") {
         return Err(held("Q508", "recorded sound can be a voice"));
     }
-    if text(header, tags::BURNED_IN_ANNOTATION).eq_ignore_ascii_case("YES") {
+    // of a document that becomes an empty one nothing is left to show
+    let judged = replaced || cx.pixels.is_some_and(|pixels| pixels.judged);
+    if !judged && says_burned_in(header) {
         return Err(held("Q509", "(0028,0301) says that text is burned into the pixels"));
     }
     // The label of a glass slide carries the patient's name; the overview shows the label (deid reference, section 13).
@@ -89,6 +91,11 @@ pub(crate) fn check(header: &InMemDicomObject, cx: &Context<'_>, documents: Docu
         return Err(held("Q509", "label and overview images of slides show the label"));
     }
     Ok(())
+}
+
+/// Returns whether (0028,0301) says that text is burned in.
+pub(crate) fn says_burned_in(header: &InMemDicomObject) -> bool {
+    text(header, tags::BURNED_IN_ANNOTATION).eq_ignore_ascii_case("YES")
 }
 
 fn is_filled(header: &InMemDicomObject, tag: Tag) -> bool {

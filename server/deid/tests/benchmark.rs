@@ -93,6 +93,7 @@ fn planted_identity_goes_from_whole_files_and_science_stays() {
         header.remove_element(tags::BURNED_IN_ANNOTATION);
         let pixels = Some(PixelFacts {
             transfer_syntax_uid: layout.transfer_syntax_uid.as_str(),
+            judged: false,
         });
         // One source, one issuer; else an issuer that only some files of a patient name would make two patients of one.
         let done = deidentify(&header, &profile, &pseudonyms, &Context { issuer: "SITE", pixels })

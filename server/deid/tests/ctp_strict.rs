@@ -346,6 +346,7 @@ fn a_profile_carries_a_script_to_whoever_applies_profiles() {
     let cx = Context {
         pixels: Some(PixelFacts {
             transfer_syntax_uid: "1.2.840.10008.1.2.1",
+            judged: false,
         }),
         ..Context::default()
     };

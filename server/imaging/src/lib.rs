@@ -8,7 +8,8 @@
 //! 2. [`decode_frame`] and [`to_native`] turn the bytes of one frame into samples.
 //! 3. [`render`], [`thumbnail`] and [`gray8`] turn samples into pictures.
 //!
-//! A fourth, [`Editor`], goes the other way: it hides regions of the pixels in the coded object, for `isocenter-deid`.
+//! A fourth, [`Editor`], goes the other way: it hides regions of the pixels in the coded object, for `isocenter-deid`;
+//! [`clean_pixels`] looks for text, asks what follows, and edits.
 //!
 //! Frame bytes come from strangers, and codecs are large: what a code stream announces is compared with Rows, Columns,
 //! Samples per Pixel and Bits Allocated before a codec may allocate, what it returns is compared again, and it runs
@@ -18,6 +19,7 @@
 //! Nothing here keeps anything between two calls.
 
 mod check;
+mod clean;
 mod decode;
 mod error;
 mod facts;
@@ -30,6 +32,7 @@ mod samples;
 mod text;
 
 pub use check::{LengthMismatch, check_lengths};
+pub use clean::{Cleaned, clean_pixels};
 pub use decode::{can_decode, decode_frame, to_native};
 pub use error::Error;
 pub use facts::{Lut, Palette, Photometric, PixelFacts, Window, WindowFunction};

@@ -343,6 +343,8 @@ impl Received<'_> {
         } else {
             let pixels = self.layout.pixel_data.is_some().then_some(isocenter_deid::PixelFacts {
                 transfer_syntax_uid: self.layout.transfer_syntax_uid.as_str(),
+                // checks of the way in decide on text that an object speaks of
+                judged: false,
             });
             let context = isocenter_deid::Context { issuer, pixels };
             match isocenter_deid::deidentify(
