@@ -1,11 +1,13 @@
 //! The command line: one file per command, each a short walk over the same functions that the server uses.
 //!
 //! Commands work on a data directory whether or not a server runs on it; what they change is seen by the server through
-//! the database's change number. Only `serve`, `demo` and `migrate` make an archive where there is none. Exit codes: 0 done, 1 failed, 2 wrong usage (clap), 3 something is missing on the
-//! machine. `--json` on each prints one JSON document instead of text.
+//! the database's change number. Only `serve`, `demo` and `migrate` make an archive where there is none; `deid` needs none.
+//! Exit codes: 0 done, 1 failed, 2 wrong usage (clap), 3 something is missing on the machine, 4 done, but not with
+//! everything (`deid`). `--json` on each prints one JSON document instead of text.
 
 mod collection;
 mod config;
+mod deid;
 mod demo;
 mod doctor;
 mod migrate;
@@ -49,6 +51,9 @@ enum Command {
     /// List what waits in quarantine and why
     #[command(subcommand)]
     Quarantine(quarantine::Command),
+    /// De-identify files and folders, and try out profiles and scripts; needs no archive
+    #[command(subcommand)]
+    Deid(Box<deid::Command>),
     /// Rebuild what can be derived
     Reindex(reindex::Options),
     /// Check every sealed object and the audit trail
@@ -111,6 +116,9 @@ pub async fn run(mut cli: Cli) -> anyhow::Result<u8> {
             })
             .map(|()| 0);
     }
+    if let Command::Deid(command) = cli.command {
+        return tokio::task::spawn_blocking(move || deid::run(*command, output)).await?;
+    }
     let settings = Settings::load(&cli.flags)?;
     match cli.command {
         Command::Serve(_) => crate::serve::run(settings).await.map(|()| 0),
@@ -122,7 +130,7 @@ pub async fn run(mut cli: Cli) -> anyhow::Result<u8> {
         Command::Quarantine(command) => quarantine::run(command, &present::open(settings).await?, output).await,
         Command::Reindex(options) => reindex::run(options, &present::open(settings).await?, output).await,
         Command::Verify(options) => verify::run(options, &present::open(settings).await?, output).await,
-        Command::Config(_) | Command::Openapi => Ok(0),
+        Command::Config(_) | Command::Openapi | Command::Deid(_) => Ok(0),
     }
 }
 
