@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use isocenter_storage::PackName;
 
 use crate::sql::Sql;
-use crate::{Database, Error, Reader, Result, settings};
+use crate::{Database, Error, Reader, Result, instant, settings};
 
 const CHECKPOINT: &str = "pack_checkpoint";
 
@@ -23,6 +23,36 @@ pub async fn known(db: &impl Reader, after: Option<&PackName>) -> Result<BTreeSe
         sql.push(" WHERE name > ").bind(after.as_bytes().to_vec());
     }
     let rows = sql.rows(db).await?;
+    rows.iter().map(|row| name(row.try_get_by_index(0)?)).collect()
+}
+
+/// Marks a pack whose rows were not committed as one that never will be, and returns whether it could: one that was applied
+/// meanwhile, by us or by a replay, stays. The mark is flushed, and outlives the pack: a replay that has read the pack and
+/// comes late finds it.
+///
+/// # Errors
+/// When the engine fails; then nothing is known, and it should be asked again.
+pub async fn void(db: &Database, name: &PackName) -> Result<bool> {
+    let tx = db.begin_write().await?;
+    let mut sql = Sql::new(tx.kind(), "INSERT INTO pack (name, size, records, applied_at) VALUES (");
+    sql.bind(name.as_bytes().to_vec())
+        .push(", 0, 0, ")
+        .push(instant::now(tx.kind()))
+        .push(") ON CONFLICT DO NOTHING");
+    let marked = sql.execute(&tx).await? == 1;
+    tx.commit().await?;
+    Ok(marked)
+}
+
+/// Returns the packs that were marked so. They hold nothing anybody was told of, and may be deleted.
+///
+/// # Errors
+/// When the engine fails.
+pub async fn voided(db: &impl Reader) -> Result<Vec<PackName>> {
+    // no pack that was put has no bytes
+    let rows = Sql::new(db.kind(), "SELECT name FROM pack WHERE size = 0")
+        .rows(db)
+        .await?;
     rows.iter().map(|row| name(row.try_get_by_index(0)?)).collect()
 }
 

@@ -10,8 +10,8 @@
 //! One object alone costs one wait for the disk; sixteen that arrive together cost one wait, too. While rows are being
 //! committed the next packs are sealed and flushed, and a pack of gigabytes does not hold up the others. The order is the
 //! promise: bytes durable, then rows committed, then the peer hears of it. When the transaction fails after the put, the
-//! pack is an orphan that start-up's replay may still apply: the peer was not told of success and sends again, which then
-//! is a duplicate.
+//! pack is an orphan. Its peer was told of no success and will send again, perhaps something else, so that it must never be
+//! applied after that: before anything else is committed it is marked void and deleted, unless its rows turn out to be there.
 //!
 //! A group that is being put together cannot see in the database what those before it are about to commit. New individuals,
 //! studies and series it knows from [`Parents`]; an object that is on its way itself makes its twin step aside until its
@@ -25,9 +25,9 @@ use chrono::{DateTime, Utc};
 use futures::FutureExt as _;
 use isocenter_model::arrival::{Outcome, Refusal};
 use isocenter_model::{Classify, CollectionAccession, Fault};
-use isocenter_schema::Database;
 use isocenter_schema::commit::{self, Fate};
-use isocenter_storage::{ArchiveWriter, QuarantineWriter, Storage};
+use isocenter_schema::{Database, packs};
+use isocenter_storage::{ArchiveWriter, PackName, QuarantineWriter, Storage};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -49,7 +49,7 @@ const ALONE_BYTES: u64 = 8 << 20;
 /// So many groups are on their way at a time: one is sealed and flushed beside another, or while a pack of gigabytes is being
 /// written. More would only be smaller, and each costs its messages to the database.
 const GROUPS: usize = 2;
-/// So many objects that have a pack of their own are on their way at a time.
+/// So many objects that have a pack of their own are written at a time. Their senders wait; there are no more than those.
 const LARGE: usize = 4;
 /// How often a group is tried again when another server was faster with one of its objects.
 const TRIES: usize = 3;
@@ -78,6 +78,8 @@ pub(crate) struct Work {
     pub(crate) numbers: Numbers,
     pub(crate) parents: Mutex<Parents>,
     on_their_way: OnTheirWay,
+    /// Packs that were put, and whose rows were not committed as far as we know.
+    orphans: Mutex<Vec<PackName>>,
 }
 
 impl Committer {
@@ -98,6 +100,7 @@ impl Committer {
             numbers,
             parents: Mutex::default(),
             on_their_way: OnTheirWay::default(),
+            orphans: Mutex::default(),
         });
         let task = tokio::spawn(work.run(waiting));
         Self {
@@ -285,7 +288,14 @@ impl Work {
             let sorted = AssertUnwindSafe(self.sort_out(group, place)).catch_unwind().await;
             match sorted {
                 Ok(Some((group, flight))) => {
-                    tokio::spawn(Arc::clone(&self).put(group, flight, land.clone()));
+                    let putting = Arc::clone(&self).put(group, flight, land.clone());
+                    let work = Arc::clone(&self);
+                    tokio::spawn(async move {
+                        if AssertUnwindSafe(putting).catch_unwind().await.is_err() {
+                            work.parents.lock().clear();
+                            tracing::error!("a put panicked; its objects were refused");
+                        }
+                    });
                 }
                 Ok(None) => {}
                 Err(_) => tracing::error!("a commit group panicked; its objects were refused"),
@@ -363,13 +373,20 @@ impl Work {
         while landed.recv_many(&mut groups, GROUPS).await > 0 {
             let groups = std::mem::take(&mut groups);
             if AssertUnwindSafe(self.land(groups)).catch_unwind().await.is_err() {
+                self.parents.lock().clear();
                 tracing::error!("a commit group panicked; its objects were refused");
             }
         }
     }
 
     /// Commits the rows of everything that has landed, and answers.
-    async fn land(self: &Arc<Self>, groups: Vec<(Sealed, Flight)>) {
+    async fn land(self: &Arc<Self>, mut groups: Vec<(Sealed, Flight)>) {
+        if let [_] = groups.as_slice() {
+            if let Some((sealed, flight)) = groups.pop() {
+                self.land_alone(sealed, flight).await;
+            }
+            return;
+        }
         let all: Vec<&Sealed> = groups.iter().map(|(sealed, _)| sealed).collect();
         match self.commit(&all).await {
             Ok(()) => {
@@ -378,16 +395,17 @@ impl Work {
                     flight.end(outcomes);
                 }
             }
-            // One of them lost a race: each for itself.
-            Err(error) if error.fault() == Fault::Conflict => {
+            Err(error) if error.fault() == Fault::Unavailable => {
+                self.parents.lock().clear();
                 for (sealed, flight) in groups {
-                    self.land_alone(sealed, flight).await;
+                    self.orphan(&sealed);
+                    flight.fail(&error);
                 }
             }
-            Err(error) => {
-                self.parents.lock().clear();
-                for (_, flight) in groups {
-                    flight.fail(&error);
+            // One of them lost a race, or holds what the database does not take: each for itself.
+            Err(_) => {
+                for (sealed, flight) in groups {
+                    self.land_alone(sealed, flight).await;
                 }
             }
         }
@@ -396,6 +414,9 @@ impl Work {
     async fn land_alone(self: &Arc<Self>, sealed: Sealed, mut flight: Flight) {
         let outcomes = std::mem::take(&mut flight.outcomes);
         let mut done = self.commit(&[&sealed]).await.map(|()| outcomes);
+        if done.is_err() {
+            self.orphan(&sealed);
+        }
         for _ in 1..TRIES {
             match &done {
                 // Another server was faster with one of them: look again, it is a duplicate now.
@@ -418,13 +439,38 @@ impl Work {
         let (outcomes, group) = self.attempt(tickets).await?;
         if !group.is_empty() {
             let sealed = group.put().await?;
-            self.commit(&[&sealed]).await?;
+            if let Err(error) = self.commit(&[&sealed]).await {
+                self.orphan(&sealed);
+                return Err(error);
+            }
         }
         Ok(outcomes)
     }
 
+    fn orphan(&self, sealed: &Sealed) {
+        self.orphans.lock().push(*sealed.durable.pack());
+    }
+
+    /// Does away with the packs whose rows were not committed. While the database is away they wait, and nothing is committed.
+    async fn bury(&self) -> Result<(), Error> {
+        loop {
+            let Some(name) = self.orphans.lock().last().copied() else {
+                return Ok(());
+            };
+            if packs::void(&self.db, &name).await? {
+                tracing::warn!(pack = %name, "the rows of a pack were not committed; it is deleted");
+                if let Err(error) = self.storage.delete_pack(&name).await {
+                    // It is marked, so nothing applies it; the next start deletes it.
+                    tracing::warn!(pack = %name, error = %error, "the pack could not be deleted yet");
+                }
+            }
+            self.orphans.lock().retain(|orphan| *orphan != name);
+        }
+    }
+
     /// Commits the rows of packs that are durable, all or none.
     async fn commit(&self, groups: &[&Sealed]) -> Result<(), Error> {
+        self.bury().await?;
         let packs: Vec<_> = groups
             .iter()
             .map(|sealed| (&sealed.durable, sealed.records.as_slice()))

@@ -44,6 +44,10 @@ pub async fn run(db: &Database, storage: &Storage, from: From) -> Result<Replaye
         From::Checkpoint => packs::checkpoint(db).await?,
         From::Beginning => None,
     };
+    // Whose deletion was cut short: their rows were not committed, and their senders know it.
+    for name in packs::voided(db).await? {
+        storage.delete_pack(&name).await?;
+    }
     let known = packs::known(db, after.as_ref()).await?;
     let mut done = Replayed::default();
     let mut names = storage.list_packs(after.as_ref());

@@ -16,13 +16,14 @@ use isocenter_model::rights::{Access, Collections, Visibility};
 use isocenter_model::{Arrival, CollectionAccession, InstanceSink, Outcome, Route, SystemClock, TransferSyntaxUid};
 use isocenter_schema::audit::Chain;
 use isocenter_schema::record::{CollectionRecord, Lifecycle, Originals, Record, ReleaseRule};
-use isocenter_schema::{Database, commit, individuals, stats};
+use isocenter_schema::{Database, commit, individuals, packs, stats};
 use isocenter_storage::{MasterKey, PackBuilder, Storage, StorageSettings};
 use url::Url;
 
 struct Archive {
     db: Database,
     sink: Sink,
+    storage: Storage,
     collection: CollectionAccession,
     _folder: tempfile::TempDir,
 }
@@ -62,7 +63,7 @@ async fn archive() -> Archive {
     tx.commit().await.unwrap();
     let pipeline = Pipeline::start(
         db.clone(),
-        storage,
+        storage.clone(),
         opened.archive_writer,
         opened.quarantine_writer,
         Arc::new(SystemClock),
@@ -71,6 +72,7 @@ async fn archive() -> Archive {
     Archive {
         db,
         sink: Sink(pipeline),
+        storage,
         collection,
         _folder: folder,
     }
@@ -182,4 +184,40 @@ async fn what_is_remembered_of_a_patient_does_not_outlive_the_erasure() {
     assert!(archive.sink.0.is_alive());
     archive.sink.0.close().await;
     assert!(!archive.sink.0.is_alive());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pack_whose_rows_were_not_committed_is_never_applied_later() {
+    let archive = archive().await;
+    assert!(matches!(
+        archive.send(1, 1).await,
+        Outcome::Stored { duplicate: false, .. }
+    ));
+    // the database refuses to be written to for longer than anybody waits
+    let lock = archive.db.begin_write().await.unwrap();
+    let refused = archive.send(1, 2).await;
+    assert!(
+        matches!(
+            refused,
+            Outcome::Refused {
+                refusal: Refusal::OutOfResources,
+                ..
+            }
+        ),
+        "{refused:?}"
+    );
+    lock.rollback().await.unwrap();
+    // what comes next finds the pack of the refused one marked, and its object is new
+    assert!(matches!(
+        archive.send(1, 2).await,
+        Outcome::Stored { duplicate: false, .. }
+    ));
+    assert_eq!(packs::voided(&archive.db).await.unwrap().len(), 1);
+    // a rebuilt database holds what was acknowledged, under the accessions that were given
+    let known = packs::known(&archive.db, None).await.unwrap();
+    let storage = archive.storage.clone();
+    let there: Vec<_> = futures::StreamExt::collect::<Vec<_>>(storage.list_packs(None)).await;
+    let there: Vec<_> = there.into_iter().map(Result::unwrap).collect();
+    assert_eq!(there.len(), 3, "the collection's and two of images");
+    assert!(there.iter().all(|name| known.contains(name)));
 }
