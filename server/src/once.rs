@@ -65,6 +65,8 @@ impl<K: Clone + Eq + Hash + Send + 'static, V: Clone + Send + Sync + 'static> On
     where
         F: Future<Output = V> + Send + 'static,
     {
+        // Made before the lock is taken, and dropped unused where somebody else is at it: it begins when it is first asked.
+        let work = work();
         let mut running = self.running.lock();
         if let Some(shared) = running.work.get(&key).and_then(|(_, weak)| weak.upgrade()) {
             return shared;
@@ -76,7 +78,6 @@ impl<K: Clone + Eq + Hash + Send + 'static, V: Clone + Send + Sync + 'static> On
             key: key.clone(),
             number,
         };
-        let work = work();
         let whole = async move {
             let made = work.await;
             drop(listed);

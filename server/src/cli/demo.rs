@@ -6,7 +6,7 @@ use clap::Args;
 use isocenter_model::arrival::{Arrival, Form, Source};
 use isocenter_model::rights::{Access, Principal, Role, visibility};
 use isocenter_model::{CollectionAccession, Outcome, Route};
-use isocenter_schema::record::{Originals, ReleaseRule};
+use isocenter_schema::record::{ImageState, Originals, ReleaseRecord, ReleaseRule, Scope};
 use serde_json::json;
 
 use super::Output;
@@ -52,7 +52,8 @@ pub(crate) async fn run(options: Options, settings: Settings, output: Output) ->
     let new = NewCollection {
         title: TITLE.to_owned(),
         profile: "obia".to_owned(),
-        release: ReleaseRule::Automatic,
+        // Ultrasound and mammograms may show text, and no search releases them: who runs this command does.
+        release: ReleaseRule::Manual,
         access: Access::Open,
         originals: Originals::None,
         ae_title: None,
@@ -73,6 +74,14 @@ pub(crate) async fn run(options: Options, settings: Settings, output: Output) ->
         }
     }
     stored += finish(&mut waiting).await?;
+    let release = ReleaseRecord {
+        collection: accession.clone(),
+        scope: Scope::Collection,
+        from: vec![ImageState::Pending],
+        to: ImageState::Released,
+        at: archive.clock.now(),
+    };
+    archive.change_state(release, "demo").await?;
     let answer = json!({"accession": accession, "images": stored});
     output.answer(&answer, |_| format!("{stored} phantom images in {accession}"))?;
     archive.close().await;
