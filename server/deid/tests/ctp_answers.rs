@@ -30,7 +30,7 @@ fn data() -> Option<PathBuf> {
     if folder.join("ctp").is_dir() {
         return Some(folder);
     }
-    println!("left out: no answers of CTP at {}", folder.display());
+    println!("left out: ../shared is absent");
     None
 }
 
@@ -311,7 +311,7 @@ fn processes(folder: &Path, answers: &Json) {
     for (name, answer) in answers["files"].as_object().unwrap() {
         let Some(read) = find(name, text(&answer["input_sha256"])) else {
             // What CTP cannot read either is no question of scripts.
-            println!("left out: {name}");
+            println!("not compared: {name} is not among the files here");
             continue;
         };
         let outcome = anonymizer.apply("test", &read.object(), &pseudonyms());
@@ -324,7 +324,7 @@ fn processes(folder: &Path, answers: &Json) {
         };
         if status != "OK" {
             // CTP's own reader refuses this file.
-            println!("left out: {name}, {}", answer["message"]);
+            println!("not compared: {name}, CTP answers {}", answer["message"]);
             continue;
         }
         files += 1;
