@@ -23,6 +23,9 @@ pub enum Error {
         /// Why not.
         reason: &'static str,
     },
+    /// The object's bytes could not be read, or new ones not be written: a matter of the house, not of the object.
+    #[error("pixel data could not be read or written: {0}")]
+    Source(std::io::ErrorKind),
 }
 
 impl Classify for Error {
@@ -30,6 +33,7 @@ impl Classify for Error {
         match self {
             Self::ExclusiveOptions | Self::ProfileNotRead { .. } => Fault::BadInput,
             Self::PixelsNotEditable { .. } => Fault::Unreadable,
+            Self::Source(_) => Fault::Unavailable,
         }
     }
 }

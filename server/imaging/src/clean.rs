@@ -12,13 +12,17 @@ use isocenter_deid::{
     TextSearch, ctp, plan_pixels,
 };
 
-use crate::{Editor, PixelFacts, Shapes, Tesseract, TextDetector, find_text};
+use crate::{Editor, Error, PixelFacts, Shapes, Tesseract, TextDetector, find_text};
 
 /// What came of cleaning an object's pixels.
 #[derive(Debug, Default)]
 pub struct Cleaned {
-    /// Why the object must not go out, if so; nothing else is said then.
+    /// Why the object must not go out, if so; nothing else is said then but in the next two fields.
     pub held: Option<Held>,
+    /// It is held because its pixels or their streams could not be cleaned: it must not go out whatever a person says.
+    pub not_cleaned: bool,
+    /// It is held because bytes could not be read or written: the object is not at fault, and may be tried again.
+    pub failed: Option<std::io::ErrorKind>,
     /// The new pixel data element; `None` where the pixels stay as they are.
     pub edited: Option<EditedPixels>,
     /// What a person should look at before release.
@@ -30,6 +34,13 @@ impl Cleaned {
         Self {
             held: Some(Held { check, reason }),
             ..Self::default()
+        }
+    }
+
+    fn failed(kind: std::io::ErrorKind) -> Self {
+        Self {
+            failed: Some(kind),
+            ..Self::held("Q506", isocenter_deid::Error::Source(kind).to_string())
         }
     }
 }
@@ -50,10 +61,13 @@ pub fn clean_pixels(
         return Cleaned::default();
     }
     let as_ctp = profile.ctp().is_some_and(|script| script.mode() == ctp::Mode::Compat);
-    let verdict = plan_pixels(object.header, profile, signature).map(|plan| {
-        let search = plan.search.then(|| search(&object, limit)).flatten();
-        (plan.clear_unused_bits, plan.judge(policy, search))
-    });
+    let plan = plan_pixels(object.header, profile, signature);
+    let search = match plan.as_ref().filter(|plan| plan.search).map(|_| search(&object, limit)) {
+        Some(Err(kind)) => return Cleaned::failed(kind),
+        Some(Ok(search)) => search,
+        None => None,
+    };
+    let verdict = plan.map(|plan| (plan.clear_unused_bits, plan.judge(policy, search)));
     let (clear_unused_bits, verdict) = match verdict {
         Some((clear, verdict)) => (clear, Some(verdict)),
         None => (false, None),
@@ -72,15 +86,15 @@ pub fn clean_pixels(
         clear_unused_bits,
         clean_streams: !as_ctp,
     };
-    let must = !regions.is_empty() || clear_unused_bits;
     let edited = match Editor.edit(object, &edit, scratch) {
         Ok(edited) => edited,
-        // in pixels nothing may stay
-        Err(error) if must => return Cleaned::held("Q506", error.to_string()),
-        // text in a stream's header stays where the stream cannot be read
+        Err(isocenter_deid::Error::Source(kind)) => return Cleaned::failed(kind),
+        // what could not be looked through may hold a name, wherever it lies
         Err(error) => {
-            cleaned.review.push(error.to_string());
-            None
+            return Cleaned {
+                not_cleaned: true,
+                ..Cleaned::held("Q506", error.to_string())
+            };
         }
     };
     let mut report = verdict
@@ -103,10 +117,16 @@ pub fn clean_pixels(
 }
 
 /// Looks for text with all detectors of this machine; `None` where the pixels cannot be looked at.
-fn search(object: &PixelObject<'_>, limit: Duration) -> Option<TextSearch> {
-    let facts = PixelFacts::from_header(object.header).ok()?;
+fn search(object: &PixelObject<'_>, limit: Duration) -> Result<Option<TextSearch>, std::io::ErrorKind> {
+    let Ok(facts) = PixelFacts::from_header(object.header) else {
+        return Ok(None);
+    };
     let shapes = Shapes::default();
     let mut detectors: Vec<&dyn TextDetector> = vec![&shapes];
     detectors.extend(Tesseract::installed().map(|tesseract| tesseract as &dyn TextDetector));
-    find_text(&facts, object.layout, object.source, &detectors, limit).ok()
+    match find_text(&facts, object.layout, object.source, &detectors, limit) {
+        Ok(search) => Ok(Some(search)),
+        Err(Error::Source(kind)) => Err(kind),
+        Err(_) => Ok(None),
+    }
 }

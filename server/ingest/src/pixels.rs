@@ -2,7 +2,8 @@
 //! these are ranges of what was received; new bytes are kept in memory up to a limit, beyond it in a sealed temporary file.
 //!
 //! Nobody has looked at an object of a class at risk when it comes in. Where a person releases a collection that is only
-//! said; where it releases itself, the object is held (server/decisions/0004).
+//! said; where it releases itself, the object is held (server/decisions/0004). An object whose coded frames cannot be
+//! followed from end to end is held in both: what was not cleaned does not go out.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use isocenter_schema::record::ReleaseRule;
 use isocenter_storage::{Piece, Spill};
 
 use crate::destination::Destination;
+use crate::prepare::Failed;
 use crate::qc::{Finding, Severity};
 use crate::stage::Staged;
 use dicom_object::InMemDicomObject;
@@ -65,7 +67,7 @@ pub(crate) fn clean(
     destination: &Destination,
     deidentified: &mut Deidentified,
     findings: &mut Vec<Finding>,
-) -> Result<Option<Edited>, String> {
+) -> Result<Option<Edited>, Failed> {
     let policy = PixelPolicy {
         found: WhenFound::Mask,
         unanswered: match destination.release {
@@ -92,11 +94,16 @@ pub(crate) fn clean(
         deidentified,
         &mut scratch,
     );
-    findings.extend(
-        cleaned
-            .held
-            .map(|held| Finding::new(held.check, Severity::Hold, held.reason)),
-    );
+    if let Some(kind) = cleaned.failed {
+        // no room, or a disk that fails: the object is not at fault and is sent again
+        return Err(Failed::out_of_resources(kind));
+    }
+    let severity = if cleaned.not_cleaned {
+        Severity::Block
+    } else {
+        Severity::Hold
+    };
+    findings.extend(cleaned.held.map(|held| Finding::new(held.check, severity, held.reason)));
     let review = cleaned.review.into_iter();
     findings.extend(review.map(|reason| Finding::new("Q506", Severity::Warn, reason)));
     let Some(pixels) = cleaned.edited else {
@@ -114,12 +121,9 @@ struct Scratch<'a> {
 }
 
 impl Scratch<'_> {
-    fn finish(self) -> Result<(Bytes, Option<Arc<dyn ByteSource>>), String> {
-        let spilled = self
-            .spill
-            .map(Spill::freeze)
-            .transpose()
-            .map_err(|error| error.to_string())?;
+    fn finish(self) -> Result<(Bytes, Option<Arc<dyn ByteSource>>), Failed> {
+        let spilled = self.spill.map(Spill::freeze).transpose();
+        let spilled = spilled.map_err(Failed::out_of_resources)?;
         Ok((Bytes::from(self.memory), spilled))
     }
 }

@@ -75,6 +75,48 @@ impl Refused {
     }
 }
 
+/// Why an object that may be good could not be laid out.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    refusal: Refusal,
+    detail: String,
+}
+
+impl Failed {
+    /// No room, or a disk that fails: the peer should send again.
+    pub(crate) fn out_of_resources(error: impl std::fmt::Display) -> Self {
+        Self {
+            refusal: Refusal::OutOfResources,
+            detail: error.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Failed {
+    pub(crate) fn refusal(&self) -> Refusal {
+        self.refusal
+    }
+}
+
+impl From<String> for Failed {
+    fn from(detail: String) -> Self {
+        Self {
+            refusal: Refusal::Internal,
+            detail,
+        }
+    }
+}
+
+impl From<isocenter_imaging::Error> for Failed {
+    fn from(error: isocenter_imaging::Error) -> Self {
+        match error {
+            isocenter_imaging::Error::Source(_) => Self::out_of_resources(error),
+            _ => Self::from(error.to_string()),
+        }
+    }
+}
+
 fn unreadable(sent: &SentUids, error: &part10::Error) -> Box<Refused> {
     let refusal = match error {
         part10::Error::CutOff { .. } => Refusal::CutOff,
@@ -291,7 +333,8 @@ struct Received<'a> {
 
 impl Received<'_> {
     fn decide(self, sent: SentUids) -> Result<Prepared, Box<Refused>> {
-        let cannot_read = |error: std::io::Error| Refused::new(&sent, Refusal::Internal, error.kind().to_string());
+        let cannot_read =
+            |error: std::io::Error| Refused::new(&sent, Refusal::OutOfResources, error.kind().to_string());
         let key = &self.destination.digest_key;
         let pixel_digest = duplicate::pixel_digest(key, &**self.staged.source(), &self.layout).map_err(cannot_read)?;
         let content_digest = duplicate::content_digest(key, &self.header, &pixel_digest)
@@ -319,7 +362,7 @@ impl Received<'_> {
             Verdict::Quarantine(findings)
         } else {
             self.clear(facts.as_ref(), findings)
-                .map_err(|error| Refused::new(&sent, Refusal::Internal, error))?
+                .map_err(|failed| Refused::new(&sent, failed.refusal, failed.detail))?
         };
         Ok(Prepared {
             sent,
@@ -334,7 +377,7 @@ impl Received<'_> {
     }
 
     /// De-identifies and lays out what will be stored.
-    fn clear(&self, facts: Option<&PixelFacts>, mut findings: Vec<Finding>) -> Result<Verdict, String> {
+    fn clear(&self, facts: Option<&PixelFacts>, mut findings: Vec<Finding>) -> Result<Verdict, Failed> {
         let issuer = &self.arrival.route.issuer;
         let mut deidentified;
         let mut edited = None;
@@ -386,11 +429,10 @@ impl Received<'_> {
         let layout = self.layout_after(edited.as_ref());
         let facts_after = edited.as_ref().and_then(|_| PixelFacts::from_header(header).ok());
         let frame_map = match facts_after.as_ref().or(facts) {
-            Some(facts) => FrameMap::build(facts, &layout, &**self.staged.source(), stored.shift)
-                .map_err(|error| error.to_string())?,
+            Some(facts) => FrameMap::build(facts, &layout, &**self.staged.source(), stored.shift)?,
             None => FrameMap::none(),
         };
-        let frame_map = frame_map.encode().map_err(|error| error.to_string())?;
+        let frame_map = frame_map.encode()?;
         let pixels = pixel_element(&self.layout);
         let parts = Parts {
             patient: self.patient(header, issuer),

@@ -14,7 +14,7 @@ use std::io::Write;
 
 use isocenter_deid::{EditedPixels, PixelEdit};
 use isocenter_model::TransferSyntaxUid;
-use isocenter_model::part10::{ByteSource, Layout};
+use isocenter_model::part10::{ByteSource, Layout, PixelData};
 use isocenter_model::uid::transfer_syntax as uid;
 
 use super::arrangement::Arrangement;
@@ -22,13 +22,16 @@ use super::lossless::Picture;
 use super::mask::{Mask, Masks};
 use super::parts::{Fragments, Parts};
 use super::strip::{self, Cleaned, Piece};
-use super::{dct, lossless, rle};
+use super::{code_stream, dct, lossless, rle, surplus};
 use crate::decode::{self, Coding, Raw, Space, codec, probe};
 use crate::{Error, FrameMap, Photometric, PixelFacts};
 
 /// The largest coded frame that is read.
 const LARGEST: u64 = 1 << 29;
 
+const NOT_FOLLOWED: Error = Error::Damaged {
+    what: "a coded frame cannot be followed to its end, so nobody can say that it holds no text",
+};
 const NO_ENCODER: Error = Error::Unsupported {
     what: "hiding pixels of this transfer syntax",
 };
@@ -40,7 +43,7 @@ pub(super) fn edit(
     edit: &PixelEdit<'_>,
     scratch: &mut dyn Write,
 ) -> Result<Option<EditedPixels>, Error> {
-    let asked = !edit.regions.is_empty() || edit.clear_unused_bits;
+    let asked = !edit.regions.is_empty() || edit.clear_unused_bits || edit.clean_streams;
     let Some(coding) = decode::coding(&layout.transfer_syntax_uid) else {
         return if asked { Err(NO_ENCODER) } else { Ok(None) };
     };
@@ -72,7 +75,12 @@ pub(super) fn edit(
         };
     }
     let mut fragments = Fragments::new(scratch);
-    let (mut cleaned, mut cleared) = (0, 0);
+    let mut cleaned = if edit.clean_streams {
+        surplus_of_table(layout)
+    } else {
+        0
+    };
+    let mut cleared = 0;
     for frame in 0..frames {
         let done = work.frame(frame, masks.of_frame(frame), fragments.begin())?;
         fragments.end()?;
@@ -164,27 +172,38 @@ impl<'a> Work<'a> {
     fn frame(&mut self, frame: u32, mask: &Mask, out: &mut Parts<'_>) -> Result<Done, Error> {
         let hides = !mask.is_empty();
         let blocks = self.coding == Coding::Jpeg && !self.store;
-        if hides || self.store || self.clears && !blocks {
-            let stream = self.read(frame)?;
-            let (bytes, cleared) = match self.coding {
-                Coding::Jpeg if !self.store && process(&stream) != Some(0xC3) => (self.blocks(mask, &stream)?, false),
-                Coding::Native { .. } | Coding::Deflated => self.plain(mask, &stream)?,
-                _ => self.again(mask, &stream)?,
-            };
-            if hides || self.store || cleared {
-                out.write(&bytes)?;
-                return Ok(Done { cleaned: 0, cleared });
-            }
-        }
+        let edits = hides || self.store || self.clears && !blocks;
         let ranges = self.map.ranges(frame).unwrap_or_default();
-        let has_headers = matches!(self.coding, Coding::Jpeg | Coding::JpegLs | Coding::Jpeg2000);
-        if self.edit.clean_streams && has_headers {
+        if edits || self.edit.clean_streams {
             let stream = self.read(frame)?;
-            let cleaned = match self.coding {
-                Coding::Jpeg2000 => strip::jpeg_2000(&stream),
-                _ => strip::jpeg(&stream),
+            let cleaned = if self.edit.clean_streams {
+                self.cleaned(&stream)?
+            } else {
+                Cleaned::default()
             };
-            if let Some(cleaned) = cleaned.filter(|cleaned| cleaned.bytes > 0) {
+            let changed = cleaned.bytes > 0;
+            if edits {
+                let stream = if changed {
+                    Cow::Owned(cleaned.joined(&stream))
+                } else {
+                    Cow::Borrowed(&*stream)
+                };
+                let (bytes, cleared) = match self.coding {
+                    Coding::Jpeg if !self.store && process(&stream) != Some(0xC3) => {
+                        (self.blocks(mask, &stream)?, false)
+                    }
+                    Coding::Native { .. } | Coding::Deflated => self.plain(mask, &stream)?,
+                    _ => self.again(mask, &stream)?,
+                };
+                if hides || self.store || cleared {
+                    out.write(&bytes)?;
+                    return Ok(Done {
+                        cleaned: cleaned.bytes,
+                        cleared,
+                    });
+                }
+            }
+            if changed {
                 put_cleaned(&cleaned, &stream, ranges.as_slice(), out)?;
                 return Ok(Done {
                     cleaned: cleaned.bytes,
@@ -196,6 +215,18 @@ impl<'a> Work<'a> {
             out.copy(range);
         }
         Ok(Done::default())
+    }
+
+    /// Looks through a coded frame. What it is, its own first bytes say: labels are wrong now and then.
+    fn cleaned(&self, stream: &[u8]) -> Result<Cleaned, Error> {
+        let cleaned = match self.coding {
+            Coding::Rle => surplus::rle(self.facts, stream),
+            Coding::Deflated => surplus::deflated(self.facts, stream),
+            Coding::Native { .. } => surplus::plain(self.facts, stream),
+            _ if code_stream::is_one(stream) => code_stream::clean(stream),
+            _ => strip::jpeg(stream),
+        };
+        cleaned.ok_or(NOT_FOLLOWED)
     }
 
     fn blocks(&self, mask: &Mask, stream: &[u8]) -> Result<Vec<u8>, Error> {
@@ -316,6 +347,28 @@ fn cut_to(bytes: &mut [u8], allocated: u16, precision: u16) {
     }
 }
 
+/// Returns how many bytes of the basic offset table are no offsets: a table that fits no fragment is written anew.
+fn surplus_of_table(layout: &Layout) -> u64 {
+    let Some(PixelData::Encapsulated {
+        basic_offset_table,
+        fragments,
+        ..
+    }) = &layout.pixel_data
+    else {
+        return 0;
+    };
+    let first = fragments.first().map_or(0, |fragment| fragment.offset);
+    let is_offset = |offset: &u32| {
+        let place = first.saturating_add(u64::from(*offset));
+        fragments
+            .binary_search_by_key(&place, |fragment| fragment.offset)
+            .is_ok()
+    };
+    4 * basic_offset_table.iter().filter(|offset| !is_offset(offset)).count() as u64
+}
+
+const ZEROS: [u8; 4096] = [0; 4096];
+
 /// Puts what is left of a cleaned stream: by reference where it lies in one fragment.
 fn put_cleaned(
     cleaned: &Cleaned,
@@ -330,7 +383,11 @@ fn put_cleaned(
                 out.copy(at(range.start)..at(range.end));
             }
             (Piece::Keep(range), _) => out.write(stream.get(range.clone()).unwrap_or_default())?,
-            (Piece::Blank(range), _) => out.put(&vec![0; range.len()]),
+            (Piece::Blank(range), _) => {
+                for part in stream.get(range.clone()).unwrap_or_default().chunks(ZEROS.len()) {
+                    out.write(ZEROS.get(..part.len()).unwrap_or_default())?;
+                }
+            }
         }
     }
     Ok(())

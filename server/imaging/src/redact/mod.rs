@@ -11,7 +11,8 @@
 //!
 //! With a rewrite, bits that hold no sample are cleared (old overlays, 60xx,0102, lie there), offset tables are made
 //! anew, and text leaves the headers of streams; the latter also for objects in which nothing is hidden, without touching
-//! their coded samples.
+//! their coded samples. A frame that cannot be followed from its first byte to its last is an error there too: nobody can
+//! say then that it holds no text.
 //!
 //! | module | holds |
 //! | --- | --- |
@@ -20,7 +21,7 @@
 //! | `frames`, `parts` | pixel data that is; the pieces of the new element |
 //! | `dct`, `huffman` | JPEG blocks |
 //! | `lossless`, `rle` | encoders |
-//! | `strip` | stream headers |
+//! | `strip`, `code_stream`, `surplus` | text in and around streams |
 
 use std::io::Write;
 
@@ -31,6 +32,7 @@ use isocenter_model::part10::{ByteSource, Layout, PixelData};
 use crate::{Error, PixelFacts, decode};
 
 mod arrangement;
+mod code_stream;
 mod dct;
 mod fill;
 mod frames;
@@ -41,6 +43,7 @@ mod native;
 mod parts;
 mod rle;
 mod strip;
+mod surplus;
 #[cfg(test)]
 mod tests;
 
@@ -83,13 +86,16 @@ impl PixelEditor for Editor {
     ) -> Result<Option<EditedPixels>, isocenter_deid::Error> {
         let facts = match PixelFacts::from_header(object.header) {
             // no picture: nothing can be shown of it
-            Err(_) if edit.regions.is_empty() => return Ok(None),
+            Err(_) if edit.regions.is_empty() && !edit.clean_streams => return Ok(None),
             facts => facts,
         };
         let edited = facts.and_then(|facts| edit_pixels(&facts, object.layout, object.source, edit, scratch));
-        edited.map_err(|error| isocenter_deid::Error::PixelsNotEditable {
-            transfer_syntax_uid: object.layout.transfer_syntax_uid.as_str().to_owned(),
-            reason: error.reason(),
+        edited.map_err(|error| match error {
+            Error::Source(kind) => isocenter_deid::Error::Source(kind),
+            error => isocenter_deid::Error::PixelsNotEditable {
+                transfer_syntax_uid: object.layout.transfer_syntax_uid.as_str().to_owned(),
+                reason: error.reason(),
+            },
         })
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn edit(
     let little = layout.transfer_syntax_uid.is_little_endian();
     let arrangement = match Arrangement::native(&facts, little, edit.fill) {
         // nothing was asked for that needs to know where samples lie
-        Err(_) if edit.regions.is_empty() && !edit.clear_unused_bits => return Ok(None),
+        Err(_) if edit.regions.is_empty() && !edit.clear_unused_bits && !edit.clean_streams => return Ok(None),
         arrangement => arrangement?,
     };
     // single bytes and bits in big endian 16-bit words

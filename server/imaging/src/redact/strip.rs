@@ -1,8 +1,9 @@
-//! Text in the headers of compressed streams: comments and application segments of JPEG and JPEG-LS, comments of
-//! JPEG 2000 and the free boxes around it, and whatever follows the last marker (deid reference, section 13).
+//! Text in the headers of JPEG and JPEG-LS: comments, application segments, and bytes before, between and behind the
+//! segments (deid reference, section 13).
 //!
 //! Entropy coded data is looked through for markers and never changed. Kept are the segments that decoding needs or that
-//! cannot hold text: JFIF without a thumbnail, Adobe, the colour transformation of JPEG-LS, ICC profiles.
+//! cannot hold text: JFIF without a thumbnail, Adobe, the colour transformation of JPEG-LS, ICC profiles. A stream that
+//! cannot be followed from its first marker to its last is no stream that may go out: the answer is `None`.
 
 use std::ops::Range;
 
@@ -23,12 +24,41 @@ pub(super) struct Cleaned {
 }
 
 impl Cleaned {
-    fn keep(&mut self, range: Range<usize>) {
+    pub(super) fn keep(&mut self, range: Range<usize>) {
         match self.pieces.last_mut() {
             _ if range.is_empty() => {}
             Some(Piece::Keep(last)) if last.end == range.start => last.end = range.end,
             _ => self.pieces.push(Piece::Keep(range)),
         }
+    }
+
+    /// Leaves a part out.
+    pub(super) fn cut(&mut self, range: Range<usize>) {
+        self.bytes += range.len() as u64;
+    }
+
+    /// Turns what is not zero in a part to zero.
+    pub(super) fn blank(&mut self, stream: &[u8], range: Range<usize>) {
+        let filled = stream.get(range.clone()).unwrap_or_default().iter();
+        let filled = filled.filter(|byte| **byte != 0).count() as u64;
+        if filled == 0 {
+            self.keep(range);
+        } else {
+            self.bytes += filled;
+            self.pieces.push(Piece::Blank(range));
+        }
+    }
+
+    /// Returns the stream that is left.
+    pub(super) fn joined(&self, stream: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(stream.len());
+        for piece in &self.pieces {
+            match piece {
+                Piece::Keep(range) => out.extend_from_slice(stream.get(range.clone()).unwrap_or_default()),
+                Piece::Blank(range) => out.resize(out.len() + range.len(), 0),
+            }
+        }
+        out
     }
 }
 
@@ -88,190 +118,164 @@ pub(super) fn holds_text(code: u8, body: &[u8]) -> bool {
     }
 }
 
-/// Cleans a stream of JPEG or JPEG-LS; `None` where it is not one, or ends before its first scan.
+/// Cleans a stream of JPEG or JPEG-LS. `None` where something in it is neither known nor certain to be coded samples: no
+/// frame header, a segment longer than what it holds, a scan that no marker ends.
+///
+/// Bytes before the stream, between its segments and behind its end are nobody's, and go.
 pub(super) fn jpeg(stream: &[u8]) -> Option<Cleaned> {
-    let mut rest = stream.strip_prefix(&[0xFF, 0xD8])?;
+    let start = stream.windows(2).position(|bytes| bytes == [0xFF, 0xD8])?;
     let mut cleaned = Cleaned::default();
-    cleaned.keep(0..2);
-    let mut at = 2;
-    let mut scans = 0;
-    while let Some(segment) = next_segment(rest) {
-        let Segment {
-            code,
-            body,
-            whole,
-            after,
-        } = segment;
-        let end = stream.len() - after.len();
-        let start = end - whole.len();
-        // entropy coded data and fill bytes before the marker
-        cleaned.keep(at..start);
-        if holds_text(code, body) {
-            cleaned.bytes += whole.len() as u64;
+    cleaned.cut(0..start);
+    cleaned.keep(start..start + 2);
+    let mut at = start + 2;
+    let (mut frame, mut scans) = (None, 0u32);
+    loop {
+        let marker = next_marker(stream, at)?;
+        let gap = stream.get(at..marker)?;
+        if gap.iter().all(|byte| *byte == 0xFF) {
+            cleaned.keep(at..marker);
         } else {
-            cleaned.keep(start..end);
+            cleaned.cut(at..marker);
         }
-        (rest, at) = (after, end);
-        scans += u32::from(code == 0xDA);
-        if code == 0xD9 {
-            behind(&mut cleaned, stream, at);
-            return (scans > 0).then_some(cleaned);
+        at = marker + 2;
+        let code = *stream.get(marker + 1)?;
+        match code {
+            // they belong into scans, or to nobody
+            0x01..=0xBF | 0xD0..=0xD7 => {
+                cleaned.cut(marker..at);
+                continue;
+            }
+            0xD9 if scans > 0 => {
+                cleaned.keep(marker..at);
+                behind(&mut cleaned, stream, at);
+                return Some(cleaned);
+            }
+            0xC8 | 0xD8 | 0xD9 => return None,
+            _ => {}
+        }
+        let end = at + word(stream, at)?;
+        let body = stream.get(at + 2..end)?;
+        if holds_text(code, body) {
+            cleaned.cut(marker..end);
+        } else if is_whole(code, body) {
+            cleaned.keep(marker..end);
+        } else {
+            return None;
+        }
+        at = end;
+        match code {
+            0xC4 | 0xCC => {}
+            0xC0..=0xCF | 0xF7 if frame.is_some() => return None,
+            0xC0..=0xCF | 0xF7 => frame = Some(code),
+            0xDA => {
+                let end = scan_end(stream, at, frame? == 0xF7)?;
+                cleaned.keep(at..end);
+                at = end;
+                scans += 1;
+            }
+            _ => {}
         }
     }
-    // no end marker: what is left is entropy coded data
-    cleaned.keep(at..stream.len());
-    (scans > 0).then_some(cleaned)
+}
+
+/// Returns where the next marker begins, at its last fill byte.
+fn next_marker(stream: &[u8], from: usize) -> Option<usize> {
+    let pairs = stream.get(from..)?.windows(2);
+    let is_marker = |pair: &[u8]| matches!(pair, [0xFF, code] if !matches!(code, 0x00 | 0xFF));
+    Some(from + pairs.into_iter().position(is_marker)?)
+}
+
+/// Returns where the entropy coded data that begin at `at` end: at a marker that they cannot hold.
+fn scan_end(stream: &[u8], mut at: usize, ls: bool) -> Option<usize> {
+    loop {
+        at += stream.get(at..)?.iter().position(|byte| *byte == 0xFF)?;
+        match *stream.get(at + 1)? {
+            0x00 | 0xD0..=0xD7 => at += 2,
+            // JPEG-LS stuffs a single bit
+            0x01..=0x7F if ls => at += 2,
+            0xFF => at += 1,
+            0x01..=0xBF => return None,
+            _ => return Some(at),
+        }
+    }
+}
+
+/// Returns whether a segment holds what its kind says and nothing more (ISO 10918-1 B.2, ISO 14495-1 C.2).
+fn is_whole(code: u8, body: &[u8]) -> bool {
+    let count = |at: usize| body.get(at).map_or(0, |count| usize::from(*count));
+    match code {
+        0xC4 => tables(body, |table| {
+            let counts = table.get(1..17)?;
+            Some(17 + counts.iter().map(|count| usize::from(*count)).sum::<usize>())
+        }),
+        0xDB => tables(body, |table| match table.first()? >> 4 {
+            0 => Some(65),
+            1 => Some(129),
+            _ => None,
+        }),
+        0xCC => body.len().is_multiple_of(2) && body.len() <= 64,
+        0xC0..=0xCF | 0xDE | 0xF7 => body.len() == 6 + 3 * count(5),
+        0xDA => body.len() == 4 + 2 * count(0),
+        0xDC => body.len() == 2,
+        0xDD => (2..=4).contains(&body.len()),
+        0xDF => body.len() == 1,
+        0xF8 => count(0) == 1 && body.len() == 11 || count(0) == 4 && body.len() <= 10,
+        // those that `holds_text` knows
+        0xE0..=0xEF => true,
+        _ => false,
+    }
+}
+
+/// Returns whether tables fill a segment; `len` tells how long the first of the rest is.
+fn tables(mut body: &[u8], len: impl Fn(&[u8]) -> Option<usize>) -> bool {
+    while !body.is_empty() {
+        let Some(rest) = len(body).and_then(|len| body.get(len..)) else {
+            return false;
+        };
+        body = rest;
+    }
+    true
 }
 
 /// What follows the end of a stream goes, if it is more than padding.
-fn behind(cleaned: &mut Cleaned, stream: &[u8], end: usize) {
+pub(super) fn behind(cleaned: &mut Cleaned, stream: &[u8], end: usize) {
     let rest = stream.get(end..).unwrap_or_default();
     if rest.iter().all(|byte| *byte == 0) {
         cleaned.keep(end..stream.len());
     } else {
-        cleaned.bytes += rest.len() as u64;
+        cleaned.cut(end..stream.len());
     }
 }
 
-fn word(stream: &[u8], at: usize) -> Option<usize> {
+pub(super) fn word(stream: &[u8], at: usize) -> Option<usize> {
     stream
         .get(at..)?
         .first_chunk::<2>()
         .map(|b| usize::from(u16::from_be_bytes(*b)))
 }
 
-fn long(stream: &[u8], at: usize) -> Option<usize> {
-    let bytes = stream.get(at..)?.first_chunk::<4>()?;
-    usize::try_from(u32::from_be_bytes(*bytes)).ok()
-}
-
-/// Cleans a code stream of JPEG 2000, bare or within its file format (ISO 15444-1 annexes A and I).
-pub(super) fn jpeg_2000(stream: &[u8]) -> Option<Cleaned> {
-    let mut cleaned = Cleaned::default();
-    if stream.starts_with(&[0xFF, 0x4F]) {
-        code_stream(&mut cleaned, stream, 0)?;
-        return Some(cleaned);
-    }
-    let mut at = 0;
-    while at < stream.len() {
-        let kind = stream.get(at + 4..at + 8)?;
-        let (head, len) = match long(stream, at)? {
-            0 => (8, stream.len() - at),
-            1 => (
-                16,
-                usize::try_from(u64::from_be_bytes(*stream.get(at + 8..)?.first_chunk()?)).ok()?,
-            ),
-            len => (8, len),
-        };
-        let end = at.checked_add(len).filter(|end| len >= head && *end <= stream.len())?;
-        if kind == b"jp2c" {
-            cleaned.keep(at..at + head);
-            code_stream(&mut cleaned, stream, at + head)?;
-            return Some(cleaned);
-        }
-        cleaned.keep(at..at + head);
-        if matches!(kind, b"jP  " | b"ftyp" | b"jp2h") {
-            cleaned.keep(at + head..end);
-        } else {
-            cleaned.pieces.push(Piece::Blank(at + head..end));
-            let filled = stream.get(at + head..end)?.iter().filter(|byte| **byte != 0);
-            cleaned.bytes += filled.count() as u64;
-        }
-        at = end;
-    }
-    None
-}
-
-/// Comments of the main header go; those of tile-parts, whose lengths are written elsewhere, become blank.
-fn code_stream(cleaned: &mut Cleaned, stream: &[u8], start: usize) -> Option<()> {
-    let boxed = start > 0;
-    cleaned.keep(start..start + 2);
-    let mut at = start + 2;
-    loop {
-        let marker = word(stream, at)?;
-        if marker == 0xFF90 {
-            break;
-        }
-        let end = at + 2 + word(stream, at + 2)?;
-        stream.get(at..end)?;
-        match (marker, boxed) {
-            (0xFF64, false) => cleaned.bytes += (end - at) as u64,
-            // the box says how long the code stream is
-            (0xFF64, true) => blank(cleaned, stream, at, end)?,
-            _ => cleaned.keep(at..end),
-        }
-        at = end;
-    }
-    while word(stream, at) == Some(0xFF90) {
-        let part_end = match long(stream, at + 6)? {
-            0 => stream.len(),
-            len => at.checked_add(len).filter(|end| len >= 14 && *end <= stream.len())?,
-        };
-        cleaned.keep(at..at + 12);
-        at += 12;
-        while word(stream, at)? != 0xFF93 {
-            let end = at + 2 + word(stream, at + 2)?;
-            stream.get(at..end)?;
-            if word(stream, at)? == 0xFF64 {
-                blank(cleaned, stream, at, end)?;
-            } else {
-                cleaned.keep(at..end);
-            }
-            at = end;
-        }
-        cleaned.keep(at..part_end);
-        at = part_end;
-    }
-    if word(stream, at) == Some(0xFFD9) {
-        cleaned.keep(at..at + 2);
-        at += 2;
-    }
-    behind(cleaned, stream, at);
-    Some(())
-}
-
-/// Keeps the marker, the length and the registration of a comment, and blanks its text.
-fn blank(cleaned: &mut Cleaned, stream: &[u8], at: usize, end: usize) -> Option<()> {
-    let text = (at + 6).min(end);
-    cleaned.keep(at..text);
-    cleaned.pieces.push(Piece::Blank(text..end));
-    cleaned.bytes += stream.get(text..end)?.iter().filter(|byte| **byte != 0).count() as u64;
-    Some(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn joined(stream: &[u8], cleaned: &Cleaned) -> Vec<u8> {
-        let piece = |piece: &Piece| match piece {
-            Piece::Keep(range) => stream[range.clone()].to_vec(),
-            Piece::Blank(range) => vec![0; range.len()],
-        };
-        cleaned.pieces.iter().flat_map(piece).collect()
-    }
+    const FRAME: [u8; 13] = [0xFF, 0xC0, 0, 11, 8, 0, 8, 0, 8, 1, 1, 0x11, 0];
+    const SCAN: [u8; 18] = [0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 63, 0, 1, 0xFF, 0, 2, 0xFF, 0xD0, 3, 4];
+    const END: [u8; 2] = [0xFF, 0xD9];
 
     #[test]
     fn comments_and_application_segments_go_wherever_they_stand() {
-        let scan = [0xFF, 0xDA, 0, 4, 9, 9, 1, 0xFF, 0, 2, 0xFF, 0xD0, 3];
         let jfif = *b"\xFF\xE0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0";
         let comment = *b"\xFF\xFE\0\x06NAME";
         let exif = *b"\xFF\xE1\0\x0AExif\0\0ab";
-        let dirty = [
-            &[0xFF, 0xD8][..],
-            &jfif,
-            &comment,
-            &exif,
-            &scan,
-            &comment,
-            &scan,
-            &[0xFF, 0xD9],
-            b"TRAILER",
-        ]
-        .concat();
-        let clean = [&[0xFF, 0xD8][..], &jfif, &scan, &scan, &[0xFF, 0xD9]].concat();
+        let start = [0xFF, 0xD8];
+        let dirty: Vec<&[u8]> = vec![
+            &start, &jfif, &comment, &FRAME, &exif, &SCAN, &comment, &SCAN, &END, b"TRAILER",
+        ];
+        let dirty = dirty.concat();
+        let clean: Vec<&[u8]> = vec![&start, &jfif, &FRAME, &SCAN, &SCAN, &END];
+        let clean = clean.concat();
         let cleaned = jpeg(&dirty).unwrap();
-        assert_eq!(joined(&dirty, &cleaned), clean);
+        assert_eq!(cleaned.joined(&dirty), clean);
         assert_eq!(cleaned.bytes, (dirty.len() - clean.len()) as u64);
         assert_eq!(jpeg(&clean).unwrap().bytes, 0);
         assert_eq!(jpeg(b"no stream"), None);
@@ -279,23 +283,41 @@ mod tests {
     }
 
     #[test]
-    fn comments_of_jpeg_2000_go_from_the_main_header_and_turn_blank_in_tile_parts() {
-        let comment = *b"\xFF\x64\0\x08\0\x01NAME";
-        let siz = [0xFF, 0x51, 0, 3, 1];
-        let tile = |body: &[u8]| {
-            let mut out = vec![0xFF, 0x90, 0, 10, 0, 0];
-            out.extend_from_slice(&u32::try_from(12 + body.len()).unwrap().to_be_bytes());
-            out.extend_from_slice(&[0, 1]);
-            out.extend_from_slice(body);
-            out
-        };
-        let dirty_tile = tile(&[&comment[..], &[0xFF, 0x93, 1, 2, 3]].concat());
-        let clean_tile = tile(&[&b"\xFF\x64\0\x08\0\x01\0\0\0\0"[..], &[0xFF, 0x93, 1, 2, 3]].concat());
-        let dirty = [&[0xFF, 0x4F][..], &siz, &comment, &dirty_tile, &[0xFF, 0xD9], b"X"].concat();
-        let clean = [&[0xFF, 0x4F][..], &siz, &clean_tile, &[0xFF, 0xD9]].concat();
-        let cleaned = jpeg_2000(&dirty).unwrap();
-        assert_eq!(joined(&dirty, &cleaned), clean);
-        assert_eq!(jpeg_2000(&clean).unwrap().bytes, 0);
-        assert_eq!(jpeg_2000(&dirty[..12]), None);
+    fn text_outside_of_segments_goes_and_fill_bytes_stay() {
+        let start = [0xFF, 0xD8];
+        let clean = [&start[..], &FRAME, &SCAN, &END].concat();
+        for (before, between) in [
+            (&b"NAME"[..], &b""[..]),
+            (b"\xFF", b"NAME"),
+            (b"", b"NA\xFF\x41ME\xFF\0"),
+        ] {
+            let dirty = [before, &start, between, &FRAME, &SCAN, &END].concat();
+            let cleaned = jpeg(&dirty).unwrap();
+            assert_eq!(cleaned.joined(&dirty), clean);
+            assert_eq!(cleaned.bytes, (before.len() + between.len()) as u64);
+        }
+        let filled = [&start[..], b"\xFF\xFF", &FRAME, &SCAN, &END].concat();
+        assert_eq!(jpeg(&filled).unwrap().bytes, 0);
+    }
+
+    #[test]
+    fn a_stream_that_cannot_be_followed_to_its_end_is_none() {
+        let start = [0xFF, 0xD8];
+        let whole = [&start[..], &FRAME, &SCAN, &END].concat();
+        assert!(jpeg(&whole).is_some());
+        for broken in [
+            // a comment that says to be longer than the rest
+            &[&start[..], &FRAME, &SCAN, b"\xFF\xFE\x7F\xFFNAME", &END].concat(),
+            &[&start[..], &FRAME, &SCAN, b"\xFF\xFE\0\x06NA"].concat(),
+            // no end, no frame header, two of them
+            &[&start[..], &FRAME, &SCAN].concat(),
+            &[&start[..], &SCAN, &END].concat(),
+            &[&start[..], &FRAME, &FRAME, &SCAN, &END].concat(),
+            // text within a segment
+            &[&start[..], &FRAME, b"\xFF\xDD\0\x0ARESTNAME", &SCAN, &END].concat(),
+            &[&start[..], &FRAME, b"\xFF\xDB\0\x08\0NAME1", &SCAN, &END].concat(),
+        ] {
+            assert_eq!(jpeg(broken), None, "{broken:?}");
+        }
     }
 }

@@ -679,3 +679,40 @@ fn streams_of_noise_never_panic() {
         }
     }
 }
+
+#[test]
+fn streams_of_sample_files_can_be_followed_but_for_broken_ones() {
+    let Some(root) = folder() else { return };
+    let mut paths = Vec::new();
+    for part in [
+        "transfer-syntax",
+        "modality",
+        "series",
+        "charset",
+        "private",
+        "structured",
+    ] {
+        find(&root.join(part), "", &mut paths);
+    }
+    let wanted = PixelEdit {
+        clean_streams: true,
+        ..PixelEdit::default()
+    };
+    let (mut followed, mut held) = (0, Vec::new());
+    for path in paths {
+        let Some(sample) = open(std::fs::read(&path).unwrap()) else {
+            continue;
+        };
+        if sample.layout.pixel_data.is_none() {
+            continue;
+        }
+        let facts = PixelFacts::from_header(&sample.header);
+        let edited = facts.and_then(|f| edit_pixels(&f, &sample.layout, &sample.bytes, &wanted, &mut std::io::sink()));
+        match edited {
+            Ok(_) => followed += 1,
+            Err(error) => held.push(format!("{}: {error}", path.strip_prefix(&root).unwrap().display())),
+        }
+    }
+    eprintln!("{followed} followed, held: {held:#?}");
+    assert!(held.len() * 20 < followed, "{held:#?}");
+}

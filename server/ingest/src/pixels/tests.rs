@@ -2,7 +2,7 @@
 
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::tags;
-use isocenter_deid::{Profile, Pseudonyms, Secret};
+use isocenter_deid::{PixelEdit, PixelEditor, Profile, Pseudonyms, Secret};
 use isocenter_imaging::{FrameMap, Samples, decode_frame};
 use isocenter_model::arrival::{Arrival, Form, Source};
 use isocenter_model::part10::{self, Limits, NewFileMeta};
@@ -17,6 +17,10 @@ const NATIVE: &str = "1.2.840.10008.1.2.1";
 /// Encapsulated Uncompressed Explicit VR Little Endian.
 const ENCAPSULATED: &str = "1.2.840.10008.1.2.1.98";
 const SIZE: (usize, usize) = (200, 120);
+
+/// Of a class that shows no text, so that nothing but the streams can hold it.
+const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
+const CAPTURE: &str = "1.2.840.10008.5.1.4.1.1.7";
 
 /// E, H, L, T: rows of five bits, from the top.
 const LETTERS: [[u8; 7]; 4] = [
@@ -43,10 +47,11 @@ fn picture(text: bool) -> Vec<u8> {
 }
 
 fn file(syntax: &str, modality: &str, frames: &[Vec<u8>]) -> Vec<u8> {
+    let class = if modality == "CT" { CT } else { CAPTURE };
     let text = |tag, vr, value: &str| DataElement::new(tag, vr, PrimitiveValue::from(value));
     let number = |tag, value: u16| DataElement::new(tag, VR::US, PrimitiveValue::from(value));
     let header = dicom_object::InMemDicomObject::from_element_iter([
-        text(tags::SOP_CLASS_UID, VR::UI, "1.2.840.10008.5.1.4.1.1.7"),
+        text(tags::SOP_CLASS_UID, VR::UI, class),
         text(tags::SOP_INSTANCE_UID, VR::UI, "1.2.3.4"),
         text(tags::STUDY_INSTANCE_UID, VR::UI, "1.2.3.5"),
         text(tags::SERIES_INSTANCE_UID, VR::UI, "1.2.3.6"),
@@ -66,7 +71,7 @@ fn file(syntax: &str, modality: &str, frames: &[Vec<u8>]) -> Vec<u8> {
     ]);
     let uid = TransferSyntaxUid::parse(syntax).unwrap();
     let mut out = part10::write_file_meta(&NewFileMeta {
-        sop_class_uid: "1.2.840.10008.5.1.4.1.1.7",
+        sop_class_uid: class,
         sop_instance_uid: "1.2.3.4",
         transfer_syntax_uid: &uid,
         source_ae_title: None,
@@ -205,4 +210,102 @@ async fn a_profile_that_changes_nothing_looks_at_no_pixels() {
     let pixels = picture(true);
     assert!(out.windows(pixels.len()).any(|window| window == pixels));
     assert!(cleared.findings().iter().all(|f| f.check != "Q506"));
+}
+
+/// A JPEG stream of one frame, as far as markers go.
+fn jpeg(before: &[u8], between: &[u8], behind: &[u8]) -> Vec<u8> {
+    let frame = [0xFF, 0xC0, 0, 11, 8, 0, 120, 0, 200, 1, 1, 0x11, 0];
+    let scan = [0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 63, 0, 1, 2, 3];
+    let mut out = [before, &[0xFF, 0xD8], between, &frame, &scan, behind, &[0xFF, 0xD9]].concat();
+    if out.len() % 2 == 1 {
+        out.push(0);
+    }
+    out
+}
+
+#[tokio::test]
+async fn text_in_a_stream_never_goes_out_whatever_the_label_says() {
+    const NAME: &[u8] = b"Quellmann^Mia";
+    let comment = [&[0xFF, 0xFE, 0, 15][..], NAME].concat();
+    let endless = [&[0xFF, 0xFE, 0x7F, 0xFF][..], NAME].concat();
+    let in_header = jpeg(b"", &comment, b"");
+    let mut held = 0;
+    let number = |last: &str| format!("1.2.840.10008.1.2.4.{last}");
+    let cases = [
+        (number("50"), in_header.clone()),
+        (number("90"), in_header.clone()),
+        (number("80"), in_header.clone()),
+        ("1.2.840.10008.1.2.5".to_owned(), in_header.clone()),
+        (number("99"), in_header.clone()),
+        (number("95"), in_header.clone()),
+        (number("110"), in_header.clone()),
+        (ENCAPSULATED.to_owned(), in_header.clone()),
+        ("1.2.840.10008.1.2.8.1".to_owned(), in_header),
+        (number("50"), jpeg(b"\xFF", &comment, b"")),
+        (number("50"), jpeg(NAME, b"", b"")),
+        (number("50"), jpeg(b"", NAME, b"")),
+        (number("50"), jpeg(b"", b"", &comment)),
+        (number("50"), jpeg(b"", b"", &endless)),
+        (number("50"), [&jpeg(b"", b"", b"")[..], NAME, b"."].concat()),
+        (ENCAPSULATED.to_owned(), [&vec![7; 200 * 120][..], NAME, b"."].concat()),
+    ];
+    let all = cases.len();
+    for (syntax, stream) in cases {
+        let done = prepared(file(&syntax, "CT", &[stream]), ReleaseRule::Automatic, "obia").await;
+        match done.verdict {
+            Verdict::Cleared(cleared) => {
+                let out = stored(&cleared.parts().body);
+                assert!(!out.windows(9).any(|window| window == &NAME[..9]), "{syntax}");
+                assert!(cleared.parts().deid_report.contains("\"cleaned_bytes\""), "{syntax}");
+            }
+            Verdict::Quarantine(findings) => {
+                held += 1;
+                assert!(
+                    findings
+                        .iter()
+                        .any(|f| f.check == "Q506" && f.severity == Severity::Block),
+                    "{syntax}: {findings:?}"
+                );
+                assert!(findings.iter().all(|f| !f.detail.contains("Quell")), "{syntax}");
+            }
+        }
+    }
+    assert!(held > 0 && held < all, "{held} of {all}");
+}
+
+#[test]
+fn a_disk_without_room_is_no_finding() {
+    struct Full;
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::StorageFull.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let bytes = file(NATIVE, "CT", &[picture(true)]);
+    let layout = part10::layout_part10(&bytes, &Limits::default()).unwrap();
+    let header = part10::read_header(&bytes, &layout, &Limits::default()).unwrap();
+    let regions = [isocenter_deid::Region {
+        frames: isocenter_deid::Frames::All,
+        x: 0,
+        y: 0,
+        width: 20,
+        height: 20,
+        source: isocenter_deid::RegionSource::Detector,
+    }];
+    let edit = PixelEdit {
+        regions: &regions,
+        ..PixelEdit::default()
+    };
+    let object = PixelObject {
+        header: &header,
+        layout: &layout,
+        source: &bytes,
+    };
+    let error = isocenter_imaging::Editor.edit(object, &edit, &mut Full).unwrap_err();
+    assert!(matches!(error, isocenter_deid::Error::Source(_)), "{error}");
+    let failed = Failed::out_of_resources(error);
+    assert_eq!(failed.refusal(), isocenter_model::arrival::Refusal::OutOfResources);
 }
