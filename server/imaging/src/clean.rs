@@ -12,6 +12,8 @@ use isocenter_deid::{
     TextSearch, ctp, plan_pixels,
 };
 
+use isocenter_model::part10::{ByteSource, Layout};
+
 use crate::{Editor, Error, PixelFacts, Shapes, Tesseract, TextDetector, find_text};
 
 /// What came of cleaning an object's pixels.
@@ -57,16 +59,38 @@ pub fn clean_pixels(
     deidentified: &mut Deidentified,
     scratch: &mut dyn Write,
 ) -> Cleaned {
+    let plan = plan_pixels(object.header, profile, signature.clone()).filter(|plan| plan.search);
+    let facts = PixelFacts::from_header(object.header).ok().filter(|_| plan.is_some());
+    let search = facts.map(|facts| search_pixels(&facts, object.layout, object.source, limit));
+    match search.transpose() {
+        Ok(search) => clean_searched_pixels(
+            object,
+            profile,
+            signature,
+            policy,
+            search.flatten(),
+            deidentified,
+            scratch,
+        ),
+        Err(kind) => Cleaned::failed(kind),
+    }
+}
+
+/// Cleans as [`clean_pixels`] does, with a search that was made before; `None` where the pixels were not looked at.
+pub fn clean_searched_pixels(
+    object: PixelObject<'_>,
+    profile: &Profile,
+    signature: Option<Vec<Region>>,
+    policy: PixelPolicy,
+    search: Option<TextSearch>,
+    deidentified: &mut Deidentified,
+    scratch: &mut dyn Write,
+) -> Cleaned {
     if object.layout.pixel_data.is_none() {
         return Cleaned::default();
     }
     let as_ctp = profile.ctp().is_some_and(|script| script.mode() == ctp::Mode::Compat);
     let plan = plan_pixels(object.header, profile, signature);
-    let search = match plan.as_ref().filter(|plan| plan.search).map(|_| search(&object, limit)) {
-        Some(Err(kind)) => return Cleaned::failed(kind),
-        Some(Ok(search)) => search,
-        None => None,
-    };
     let verdict = plan.map(|plan| (plan.clear_unused_bits, plan.judge(policy, search)));
     let (clear_unused_bits, verdict) = match verdict {
         Some((clear, verdict)) => (clear, Some(verdict)),
@@ -117,14 +141,19 @@ pub fn clean_pixels(
 }
 
 /// Looks for text with all detectors of this machine; `None` where the pixels cannot be looked at.
-fn search(object: &PixelObject<'_>, limit: Duration) -> Result<Option<TextSearch>, std::io::ErrorKind> {
-    let Ok(facts) = PixelFacts::from_header(object.header) else {
-        return Ok(None);
-    };
+///
+/// # Errors
+/// The kind of the failure where bytes could not be read.
+pub fn search_pixels(
+    facts: &PixelFacts,
+    layout: &Layout,
+    source: &dyn ByteSource,
+    limit: Duration,
+) -> Result<Option<TextSearch>, std::io::ErrorKind> {
     let shapes = Shapes::default();
     let mut detectors: Vec<&dyn TextDetector> = vec![&shapes];
     detectors.extend(Tesseract::installed().map(|tesseract| tesseract as &dyn TextDetector));
-    match find_text(&facts, object.layout, object.source, &detectors, limit) {
+    match find_text(facts, layout, source, &detectors, limit) {
         Ok(search) => Ok(Some(search)),
         Err(Error::Source(kind)) => Err(kind),
         Err(_) => Ok(None),

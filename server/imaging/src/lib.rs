@@ -32,7 +32,7 @@ mod samples;
 mod text;
 
 pub use check::{LengthMismatch, check_lengths};
-pub use clean::{Cleaned, clean_pixels};
+pub use clean::{Cleaned, clean_pixels, clean_searched_pixels, search_pixels};
 pub use decode::{can_decode, decode_frame, to_native};
 pub use error::Error;
 pub use facts::{Lut, Palette, Photometric, PixelFacts, Window, WindowFunction};

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! begin -> write ... write -> finish:  stage -> (CPU permit) prepare -> commit group -> Outcome
+//!     at risk of drawn text:           stage -> (CPU permit) read -> (search permit) search -> (CPU permit) prepare -> ...
 //! ```
 
 use std::net::IpAddr;
@@ -19,8 +20,9 @@ use tokio::sync::Semaphore;
 
 use crate::committer::{Committer, Ticket};
 use crate::destination::{Destination, Destinations};
-use crate::prepare::{Refused, prepare};
-use crate::stage::{Budget, Stage};
+use crate::pixels::Searched;
+use crate::prepare::{Prepared, Refused, Step, prepare};
+use crate::stage::{Budget, Stage, Staged};
 use crate::{Error, Settings};
 
 /// The one way in.
@@ -29,6 +31,8 @@ pub struct Pipeline {
     destinations: Destinations,
     budget: Budget,
     cpu: Arc<Semaphore>,
+    /// One search for text at a time: it takes up to five seconds and 100 MiB.
+    search: Arc<Semaphore>,
     committer: Committer,
     clock: Arc<dyn Clock>,
     settings: Settings,
@@ -56,6 +60,7 @@ impl Pipeline {
             destinations: Destinations::new(db, storage.clone()),
             budget: Budget::new(settings.bytes_in_memory),
             cpu: Arc::new(Semaphore::new(settings.cpu_permits)),
+            search: Arc::new(Semaphore::new(1)),
             storage,
             committer,
             clock,
@@ -95,20 +100,9 @@ impl Pipeline {
             Err(refusal) => return refused(SentUids::default(), refusal, "the object could not be staged"),
         };
         self.last_size.store(staged.source().len(), Ordering::Relaxed);
-        let Ok(permit) = Arc::clone(&self.cpu).acquire_owned().await else {
-            return refused(SentUids::default(), Refusal::OutOfResources, "the archive is stopping");
-        };
         let provenance = provenance(&arrival.source);
-        let on_cpu = {
-            let destination = Arc::clone(&destination);
-            tokio::task::spawn_blocking(move || {
-                let prepared = prepare(&arrival, &destination, staged);
-                drop(permit);
-                prepared
-            })
-        };
-        match on_cpu.await {
-            Ok(Ok(prepared)) => {
+        match self.prepared(Arc::new(arrival), Arc::clone(&destination), staged).await {
+            Ok(prepared) => {
                 let ticket = Ticket {
                     destination,
                     prepared,
@@ -117,15 +111,54 @@ impl Pipeline {
                 };
                 self.committer.commit(ticket).await
             }
-            Ok(Err(refusal)) => {
+            Err(refusal) => {
                 let Refused { sent, refusal, detail } = *refusal;
                 tracing::info!(?refusal, detail, "instance refused");
                 Outcome::Refused { sent, refusal, detail }
             }
-            // A library panicked on a stranger's bytes: the object is at fault, the process goes on.
-            Err(_) => refused(SentUids::default(), Refusal::Unreadable, "reading the object failed"),
         }
     }
+
+    /// Does what needs the CPU. One permit at a time is held, and none while waiting for the other: an object that waits
+    /// for its search keeps no other from being read, and holds no thread.
+    async fn prepared(
+        &self,
+        arrival: Arc<Arrival>,
+        destination: Arc<Destination>,
+        staged: Staged,
+    ) -> Result<Prepared, Box<Refused>> {
+        let mut searched = Searched::NotYet;
+        loop {
+            let step = {
+                let (arrival, destination, staged) = (Arc::clone(&arrival), Arc::clone(&destination), staged.clone());
+                under(&self.cpu, move || prepare(&arrival, &destination, staged, searched)).await?
+            };
+            match step {
+                Step::Done(prepared) => return Ok(*prepared),
+                Step::Search(search) => {
+                    searched = under(&self.search, move || search.run().map_err(Refused::failed)).await?;
+                }
+            }
+        }
+    }
+}
+
+/// Runs work on a blocking thread under a permit.
+async fn under<T: Send + 'static>(
+    permits: &Arc<Semaphore>,
+    work: impl FnOnce() -> Result<T, Box<Refused>> + Send + 'static,
+) -> Result<T, Box<Refused>> {
+    let Ok(permit) = Arc::clone(permits).acquire_owned().await else {
+        return Err(Refused::house(Refusal::OutOfResources, "the archive is stopping"));
+    };
+    let done = tokio::task::spawn_blocking(move || {
+        let done = work();
+        drop(permit);
+        done
+    });
+    // A library panicked on a stranger's bytes: the object is at fault, the process goes on.
+    let broke = |_| Err(Refused::house(Refusal::Unreadable, "reading the object failed"));
+    done.await.unwrap_or_else(broke)
 }
 
 fn refused(sent: SentUids, refusal: Refusal, detail: &str) -> Outcome {

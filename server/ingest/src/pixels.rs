@@ -10,8 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use isocenter_deid::{Deidentified, EditedPixels, Part, PixelObject, PixelPolicy, WhenFound, WhenUnanswered};
-use isocenter_imaging::clean_pixels;
+use isocenter_deid::{
+    Deidentified, EditedPixels, Part, PixelObject, PixelPolicy, Profile, TextSearch, WhenFound, WhenUnanswered,
+    plan_pixels,
+};
+use isocenter_imaging::{PixelFacts, clean_searched_pixels, search_pixels};
 use isocenter_model::part10::{ByteSource, Layout};
 use isocenter_schema::record::ReleaseRule;
 use isocenter_storage::{Piece, Spill};
@@ -60,11 +63,48 @@ impl Edited {
     }
 }
 
+/// What is known of the text in an object's pixels.
+pub(crate) enum Searched {
+    /// Nobody has looked yet.
+    NotYet,
+    /// What was found; `None` where the pixels cannot be looked at.
+    Done(Option<TextSearch>),
+}
+
+/// A search that is still to be made. It takes seconds and much memory, so the pipeline runs one at a time, and not in the
+/// place of objects that need none.
+pub(crate) struct Search {
+    facts: PixelFacts,
+    layout: Layout,
+    staged: Staged,
+}
+
+impl Search {
+    /// Returns the search that the class of an object asks for.
+    pub(crate) fn wanted(received: &Received<'_>, facts: Option<&PixelFacts>, profile: &Profile) -> Option<Self> {
+        received.layout.pixel_data.as_ref()?;
+        let facts = facts?;
+        plan_pixels(received.header, profile, None).filter(|plan| plan.search)?;
+        Some(Self {
+            facts: facts.clone(),
+            layout: received.layout.clone(),
+            staged: received.staged.clone(),
+        })
+    }
+
+    /// Looks for text with all detectors of this machine.
+    pub(crate) fn run(&self) -> Result<Searched, Failed> {
+        let found = search_pixels(&self.facts, &self.layout, &**self.staged.source(), SEARCH);
+        Ok(Searched::Done(found.map_err(Failed::out_of_resources)?))
+    }
+}
+
 /// Cleans the pixels of an object that was de-identified: marks its header, adds to its report. `None` where the pixels
 /// stay as they are. A finding that holds the object is among the findings.
 pub(crate) fn clean(
     received: &Received<'_>,
     destination: &Destination,
+    searched: Searched,
     deidentified: &mut Deidentified,
     findings: &mut Vec<Finding>,
 ) -> Result<Option<Edited>, Failed> {
@@ -80,17 +120,21 @@ pub(crate) fn clean(
         layout: received.layout,
         source: &**received.staged.source(),
     };
+    let search = match searched {
+        Searched::NotYet => None,
+        Searched::Done(search) => search,
+    };
     let mut scratch = Scratch {
         memory: Vec::new(),
         spill: None,
         staged: received.staged,
     };
-    let cleaned = clean_pixels(
+    let cleaned = clean_searched_pixels(
         object,
         &destination.profile,
         None,
         policy,
-        SEARCH,
+        search,
         deidentified,
         &mut scratch,
     );

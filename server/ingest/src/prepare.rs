@@ -6,6 +6,9 @@
 //!     but where text was found in them or in the headers of their streams
 //! ```
 //!
+//! An object whose pixels must be searched for text leaves this walk after the checks, and begins it again with what was
+//! found: the search runs elsewhere, one at a time.
+//!
 //! What comes out is either a refusal (nothing is kept), an object for quarantine (as received), or a [`Cleared`] one with
 //! everything the committer needs to write it: the pieces of its stored file, its frame map, its metadata record and the
 //! facts of its rows.
@@ -29,7 +32,7 @@ use crate::attributes::{self, integer, text, text_in};
 use crate::cleared::{Cleared, Parts, PatientFacts};
 use crate::destination::Destination;
 use crate::metadata;
-use crate::pixels::{self, Edited};
+use crate::pixels::{self, Edited, Search, Searched};
 use crate::qc::{self, Finding, Severity, duplicate, header};
 use crate::stage::Staged;
 
@@ -72,6 +75,16 @@ impl Refused {
             refusal,
             detail: detail.into(),
         })
+    }
+
+    /// A refusal that names no UIDs.
+    pub(crate) fn house(refusal: Refusal, detail: impl Into<String>) -> Box<Self> {
+        Self::new(&SentUids::default(), refusal, detail)
+    }
+
+    /// A refusal for which the bytes that were sent are not to blame.
+    pub(crate) fn failed(failed: Failed) -> Box<Self> {
+        Self::house(failed.refusal, failed.detail)
     }
 }
 
@@ -126,8 +139,22 @@ fn unreadable(sent: &SentUids, error: &part10::Error) -> Box<Refused> {
     Refused::new(sent, refusal, error.to_string())
 }
 
-/// Reads one object and decides what of it goes where.
-pub(crate) fn prepare(arrival: &Arrival, destination: &Destination, staged: Staged) -> Result<Prepared, Box<Refused>> {
+/// How far an object was brought.
+pub(crate) enum Step {
+    /// All that the CPU does is done.
+    Done(Box<Prepared>),
+    /// Its pixels must be searched first. Then `prepare` begins anew, with the answer: what was done until here is small.
+    Search(Box<Search>),
+}
+
+/// Reads one object and decides what of it goes where. Asks for a search once, where `searched` brings none.
+pub(crate) fn prepare(
+    arrival: &Arrival,
+    destination: &Destination,
+    staged: Staged,
+    searched: Searched,
+) -> Result<Step, Box<Refused>> {
+    let done = |prepared| Step::Done(Box::new(prepared));
     let limits = Limits::default();
     let mut sent = SentUids::default();
     if let Form::DataSet {
@@ -150,7 +177,7 @@ pub(crate) fn prepare(arrival: &Arrival, destination: &Destination, staged: Stag
         // Nested beyond any sense, yet whole: kept for a person rather than thrown away.
         Err(error @ part10::Error::TooDeep { .. }) => {
             let finding = Finding::new("Q101", Severity::Block, error.to_string());
-            return known_by_its_bytes(destination, sent, staged, vec![finding]);
+            return known_by_its_bytes(destination, sent, staged, vec![finding]).map(done);
         }
         Err(error) => return Err(unreadable(&sent, &error)),
     };
@@ -177,10 +204,10 @@ pub(crate) fn prepare(arrival: &Arrival, destination: &Destination, staged: Stag
         }
         Err(Unnamed::Kept(findings)) => {
             let kept = known_by_its_bytes(destination, sent, staged, findings)?;
-            return Ok(Prepared {
+            return Ok(done(Prepared {
                 transfer_syntax_uid: Some(layout.transfer_syntax_uid.clone()),
                 ..kept
-            });
+            }));
         }
     };
     let received = Received {
@@ -191,7 +218,7 @@ pub(crate) fn prepare(arrival: &Arrival, destination: &Destination, staged: Stag
         header,
         uids,
     };
-    received.decide(sent)
+    received.decide(sent, searched)
 }
 
 /// Returns an object of a deflated syntax inflated, as Explicit VR Little Endian: what is stored must be readable in
@@ -332,18 +359,7 @@ struct Received<'a> {
 }
 
 impl Received<'_> {
-    fn decide(self, sent: SentUids) -> Result<Prepared, Box<Refused>> {
-        let cannot_read =
-            |error: std::io::Error| Refused::new(&sent, Refusal::OutOfResources, error.kind().to_string());
-        let key = &self.destination.digest_key;
-        let pixel_digest = duplicate::pixel_digest(key, &**self.staged.source(), &self.layout).map_err(cannot_read)?;
-        let content_digest = duplicate::content_digest(key, &self.header, &pixel_digest)
-            .map_err(|error| Refused::new(&sent, Refusal::Unreadable, error.to_string()))?;
-        let sent_digest = self
-            .destination
-            .pseudonyms
-            .digest("sop-instance", &[self.uids.sop_instance_uid.as_str().as_bytes()]);
-
+    fn decide(self, sent: SentUids, searched: Searched) -> Result<Step, Box<Refused>> {
         let facts = PixelFacts::from_header(&self.header).ok();
         let allow = header::Allowance {
             unknown_sop_classes: self.destination.profile.changes_nothing(),
@@ -358,13 +374,30 @@ impl Received<'_> {
                 format!("no file meta, and {}", finding.detail),
             ));
         }
+        let searches = matches!(searched, Searched::NotYet) && !self.destination.profile.changes_nothing();
+        if searches && qc::keeps_out(&findings).is_none() {
+            let search = Search::wanted(&self.pixels(), facts.as_ref(), &self.destination.profile);
+            if let Some(search) = search {
+                return Ok(Step::Search(Box::new(search)));
+            }
+        }
+        let cannot_read =
+            |error: std::io::Error| Refused::new(&sent, Refusal::OutOfResources, error.kind().to_string());
+        let key = &self.destination.digest_key;
+        let pixel_digest = duplicate::pixel_digest(key, &**self.staged.source(), &self.layout).map_err(cannot_read)?;
+        let content_digest = duplicate::content_digest(key, &self.header, &pixel_digest)
+            .map_err(|error| Refused::new(&sent, Refusal::Unreadable, error.to_string()))?;
+        let sent_digest = self
+            .destination
+            .pseudonyms
+            .digest("sop-instance", &[self.uids.sop_instance_uid.as_str().as_bytes()]);
         let verdict = if qc::keeps_out(&findings).is_some() {
             Verdict::Quarantine(findings)
         } else {
-            self.clear(facts.as_ref(), findings)
+            self.clear(facts.as_ref(), searched, findings)
                 .map_err(|failed| Refused::new(&sent, failed.refusal, failed.detail))?
         };
-        Ok(Prepared {
+        Ok(Step::Done(Box::new(Prepared {
             sent,
             sent_digest,
             content_digest,
@@ -373,11 +406,24 @@ impl Received<'_> {
             transfer_syntax_uid: Some(self.layout.transfer_syntax_uid.clone()),
             staged: self.staged,
             verdict,
-        })
+        })))
+    }
+
+    fn pixels(&self) -> pixels::Received<'_> {
+        pixels::Received {
+            header: &self.header,
+            layout: &self.layout,
+            staged: &self.staged,
+        }
     }
 
     /// De-identifies and lays out what will be stored.
-    fn clear(&self, facts: Option<&PixelFacts>, mut findings: Vec<Finding>) -> Result<Verdict, Failed> {
+    fn clear(
+        &self,
+        facts: Option<&PixelFacts>,
+        searched: Searched,
+        mut findings: Vec<Finding>,
+    ) -> Result<Verdict, Failed> {
         let issuer = &self.arrival.route.issuer;
         let mut deidentified;
         let mut edited = None;
@@ -402,12 +448,13 @@ impl Received<'_> {
                     return Ok(Verdict::Quarantine(findings));
                 }
             }
-            let received = pixels::Received {
-                header: &self.header,
-                layout: &self.layout,
-                staged: &self.staged,
-            };
-            edited = pixels::clean(&received, self.destination, &mut deidentified, &mut findings)?;
+            edited = pixels::clean(
+                &self.pixels(),
+                self.destination,
+                searched,
+                &mut deidentified,
+                &mut findings,
+            )?;
             if qc::keeps_out(&findings).is_some() {
                 return Ok(Verdict::Quarantine(findings));
             }

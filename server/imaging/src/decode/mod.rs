@@ -131,21 +131,61 @@ pub(crate) fn raw(facts: &PixelFacts, ts: &TransferSyntaxUid, frame: &[u8]) -> R
 /// what their header says, [`Error::TooLarge`] beyond a gigabyte of samples.
 pub fn decode_frame(facts: &PixelFacts, ts: &TransferSyntaxUid, frame: &[u8]) -> Result<Frame, Error> {
     let raw = raw(facts, ts, frame)?;
-    let samples = if facts.samples_per_pixel == 3 {
-        Samples::Rgb(colour::to_rgb(facts, &raw)?)
-    } else {
-        match (native::gray(facts, &raw)?, &facts.palette) {
-            (Samples::Gray(values), Some(palette)) if facts.photometric_interpretation == Photometric::PaletteColor => {
-                Samples::Rgb(values.into_iter().flat_map(|v| palette.at(v)).collect())
-            }
-            (gray, _) => gray,
-        }
-    };
     Ok(Frame {
         width: u32::from(facts.columns),
         height: u32::from(facts.rows),
-        samples,
+        samples: samples(facts, &raw)?,
     })
+}
+
+fn samples(facts: &PixelFacts, raw: &Raw) -> Result<Samples, Error> {
+    if facts.samples_per_pixel == 3 {
+        return Ok(Samples::Rgb(colour::to_rgb(facts, raw)?));
+    }
+    Ok(match (native::gray(facts, raw)?, &facts.palette) {
+        (Samples::Gray(values), Some(palette)) if facts.photometric_interpretation == Photometric::PaletteColor => {
+            Samples::Rgb(values.into_iter().flat_map(|v| palette.at(v)).collect())
+        }
+        (gray, _) => gray,
+    })
+}
+
+/// Decodes one frame and hands its samples on in bands of rows, from the top: widened samples take many times the memory
+/// of coded ones. Ends early, with `false`, where `take` says so.
+pub(crate) fn in_bands(
+    facts: &PixelFacts,
+    ts: &TransferSyntaxUid,
+    frame: &[u8],
+    take: &mut dyn FnMut(Samples) -> bool,
+) -> Result<bool, Error> {
+    /// Samples of a band, about.
+    const BAND: usize = 1 << 18;
+    let mut raw = raw(facts, ts, frame)?;
+    let each = usize::from(facts.columns) * usize::from(facts.samples_per_pixel);
+    // eight rows of single bits end with a byte
+    let rows = (BAND / each.max(1)).clamp(8, 1 << 15) / 8 * 8;
+    let bytes = std::mem::take(&mut raw.bytes);
+    let band_len = rows * each * usize::from(raw.allocated) / 8;
+    let mut band = facts.clone();
+    let mut left = usize::from(facts.rows);
+    for part in bytes.chunks(band_len.max(1)) {
+        let here = rows.min(left);
+        left -= here;
+        if here == 0 {
+            break;
+        }
+        band.rows = u16::try_from(here).unwrap_or(u16::MAX);
+        raw.bytes = part.to_vec();
+        if !take(samples(&band, &raw)?) {
+            return Ok(false);
+        }
+    }
+    if left > 0 {
+        return Err(Error::Damaged {
+            what: "frame is shorter than rows and columns need",
+        });
+    }
+    Ok(true)
 }
 
 /// Returns one frame as native little endian samples without padding, as an octet stream holds it.

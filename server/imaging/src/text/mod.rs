@@ -7,7 +7,9 @@
 //!   Fast, blind to meaning, good at letters drawn over a picture.
 //! - [`Tesseract`], where Debian's program is installed: reads what the text says, in English and Chinese.
 //!
-//! A search has a deadline. When it passes, the answer says that not everything was looked at.
+//! A search has bounds: a deadline, a number of frames, a size of frames. Where one is met, the answer says that not
+//! everything was looked at. Pictures of more than 2048 pixels a side are looked at reduced, so that one search stays below
+//! some 100 MiB; letters below 8 pixels of the reduced picture are not found.
 
 mod components;
 mod planes;
@@ -21,7 +23,9 @@ use std::time::{Duration, Instant};
 use isocenter_deid::{FoundText, Frames, Region, RegionSource, TextSearch};
 use isocenter_model::part10::{ByteSource, Layout};
 
-use crate::{Error, FrameMap, PixelFacts, decode_frame};
+use crate::{Error, FrameMap, PixelFacts};
+use planes::Planes;
+
 pub use planes::Plane;
 pub use shapes::Shapes;
 pub use tesseract::Tesseract;
@@ -64,6 +68,9 @@ pub trait TextDetector: Send + Sync {
     fn find(&self, planes: &[Plane], deadline: Instant) -> Found;
 }
 
+/// Most frames of one search.
+const MOST_FRAMES: u32 = 64;
+
 /// Most boxes of one search; more are a texture, and one box around them.
 const MOST_BOXES: usize = 256;
 
@@ -71,7 +78,8 @@ const MOST_BOXES: usize = 256;
 /// Boxes of single frames count for all: what a device prints stays where it is, and hiding more is safe.
 ///
 /// # Errors
-/// As [`decode_frame`]: what cannot be decoded cannot be looked at.
+/// As [`decode_frame`](crate::decode_frame): what cannot be decoded cannot be looked at. [`Error::TooLarge`] where frames
+/// are larger than 32 MiB of samples or 8192 pixels a side, before anything of them is decoded.
 pub fn find_text(
     facts: &PixelFacts,
     layout: &Layout,
@@ -92,12 +100,17 @@ pub fn find_text(
     };
     let mut before: Option<Vec<Plane>> = None;
     for frame in order(frames) {
-        if Instant::now() >= deadline {
+        if Instant::now() >= deadline || search.frames_seen >= MOST_FRAMES {
             search.complete = false;
             break;
         }
+        let ranges = map.ranges(frame).unwrap_or_default();
+        planes::check_size(
+            facts,
+            ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum(),
+        )?;
         let mut bytes = Vec::new();
-        for range in map.ranges(frame).unwrap_or_default() {
+        for range in ranges {
             let from = bytes.len();
             bytes.resize(from + usize::try_from(range.end - range.start).unwrap_or(0), 0);
             let fresh = bytes.get_mut(from..).unwrap_or_default();
@@ -105,8 +118,13 @@ pub fn find_text(
                 .read_at(range.start, fresh)
                 .map_err(|e| Error::Source(e.kind()))?;
         }
-        let frame = decode_frame(facts, &layout.transfer_syntax_uid, &map.trim(frame, bytes))?;
-        let planes = planes::of_frame(&frame);
+        let bytes = map.trim(frame, bytes);
+        let seen = planes::of_frame(facts, &layout.transfer_syntax_uid, &bytes, deadline)?;
+        drop(bytes);
+        let Some(Planes { planes, times }) = seen else {
+            search.complete = false;
+            break;
+        };
         search.frames_seen += 1;
         if before.as_ref() == Some(&planes) {
             continue;
@@ -118,10 +136,10 @@ pub fn find_text(
             search.found.extend(found.boxes.into_iter().map(|found| FoundText {
                 region: Region {
                     frames: Frames::All,
-                    x: found.x,
-                    y: found.y,
-                    width: found.width,
-                    height: found.height,
+                    x: found.x.saturating_mul(times),
+                    y: found.y.saturating_mul(times),
+                    width: found.width.saturating_mul(times),
+                    height: found.height.saturating_mul(times),
                     source: RegionSource::Detector,
                 },
                 text: found.text,

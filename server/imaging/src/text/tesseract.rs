@@ -118,8 +118,18 @@ impl TextDetector for Tesseract {
         for plane in planes {
             let largest = plane.width.max(plane.height).max(1);
             let times = (LARGEST / largest).clamp(1, 3);
-            for view in views(plane, times) {
-                let Some(answer) = self.read(&view, deadline) else {
+            let late = || Instant::now() >= deadline;
+            if late() {
+                found.complete = false;
+                return found;
+            }
+            let large = plane.enlarged(times);
+            for view in VIEWS {
+                if late() {
+                    found.complete = false;
+                    return found;
+                }
+                let Some(answer) = self.read(&view(&large), deadline) else {
                     found.complete = false;
                     continue;
                 };
@@ -130,26 +140,33 @@ impl TextDetector for Tesseract {
     }
 }
 
-/// Dark text on white, as the program is trained on.
-fn views(plane: &Plane, times: usize) -> Vec<Plane> {
-    let large = plane.enlarged(times);
-    let of = |pixels: Vec<u8>| Plane {
+/// Dark text on white, as the program is trained on. One at a time: each is as large as the picture.
+const VIEWS: [fn(&Plane) -> Plane; 4] = [
+    |large| each(large, |v| if v >= 235 { 0 } else { 255 }),
+    |large| each(large, |v| 255 - v),
+    standing_out,
+    |large| each(large, |v| if v <= 20 { 0 } else { 255 }),
+];
+
+fn each(large: &Plane, change: fn(u8) -> u8) -> Plane {
+    Plane {
+        width: large.width,
+        height: large.height,
+        pixels: large.pixels.iter().map(|v| change(*v)).collect(),
+    }
+}
+
+fn standing_out(large: &Plane) -> Plane {
+    let mut pixels = shapes::top_hat(large, 27, false);
+    let most = pixels.iter().copied().max().unwrap_or(0).max(1);
+    for value in &mut pixels {
+        *value = 255 - u8::try_from(u16::from(*value) * 255 / u16::from(most)).unwrap_or(u8::MAX);
+    }
+    Plane {
         width: large.width,
         height: large.height,
         pixels,
-    };
-    let each = |change: fn(u8) -> u8| of(large.pixels.iter().map(|v| change(*v)).collect());
-    let mut hat = shapes::top_hat(&large, 27, false);
-    let most = hat.iter().copied().max().unwrap_or(0).max(1);
-    for value in &mut hat {
-        *value = 255 - u8::try_from(u16::from(*value) * 255 / u16::from(most)).unwrap_or(u8::MAX);
     }
-    vec![
-        each(|v| if v >= 235 { 0 } else { 255 }),
-        each(|v| 255 - v),
-        of(hat),
-        each(|v| if v <= 20 { 0 } else { 255 }),
-    ]
 }
 
 /// Reads the words of an answer in TSV: level 5, with box, confidence and text.

@@ -152,3 +152,51 @@ fn frames_are_looked_at_from_both_ends_and_the_middle() {
     assert_eq!(order(2).collect::<Vec<_>>(), [0, 1]);
     assert_eq!(order(6).collect::<Vec<_>>(), [0, 3, 5, 1, 2, 4]);
 }
+
+/// Prints time and peak memory of the two pictures that were too much once; the numbers of decision 0004 are from here.
+#[test]
+fn huge_captures_are_not_decoded_and_large_radiographs_are_searched_reduced() {
+    use isocenter_model::TransferSyntaxUid;
+    use isocenter_model::part10::{Fragment, Limits, PixelData, layout_data_set};
+    let source: Vec<u8> = vec![0x81; 4096 * 3328 * 2];
+    let mut facts = crate::samples::facts(4096, 3328, 16);
+    let explicit = TransferSyntaxUid::parse("1.2.840.10008.1.2.1").unwrap();
+    let other = b"\x08\0\x60\0CS\x02\0OT".to_vec();
+    let mut layout = layout_data_set(&other, &explicit, &Limits::default()).unwrap();
+    layout.pixel_data = Some(PixelData::Native {
+        tag: dicom_dictionary_std::tags::PIXEL_DATA,
+        vr: dicom_core::VR::OW,
+        element_offset: 0,
+        value_offset: 0,
+        value_len: source.len() as u64,
+    });
+    let shapes = Shapes::default();
+    let detectors: [&dyn TextDetector; 1] = [&shapes];
+    let search =
+        |facts: &PixelFacts, layout: &Layout| find_text(facts, layout, &source, &detectors, Duration::from_secs(60));
+    let start = Instant::now();
+    let found = search(&facts, &layout).unwrap();
+    assert!(found.complete && found.found.is_empty(), "{found:?}");
+    eprintln!("4096 x 3328 x 16: {:?}, {}", start.elapsed(), peak());
+    (facts.rows, facts.columns, facts.bits_allocated) = (16384, 16384, 8);
+    layout.transfer_syntax_uid = TransferSyntaxUid::parse("1.2.840.10008.1.2.5").unwrap();
+    layout.pixel_data = Some(PixelData::Encapsulated {
+        element_offset: 0,
+        end_offset: source.len() as u64,
+        basic_offset_table: Vec::new(),
+        fragments: vec![Fragment {
+            offset: 0,
+            len: 4 << 20,
+        }],
+        unterminated: false,
+    });
+    let start = Instant::now();
+    assert!(matches!(search(&facts, &layout), Err(Error::TooLarge { .. })));
+    eprintln!("16384 x 16384 RLE: {:?}, {}", start.elapsed(), peak());
+}
+
+fn peak() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM"));
+    line.unwrap_or("peak memory is not known here").to_owned()
+}

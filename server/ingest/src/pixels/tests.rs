@@ -10,7 +10,7 @@ use isocenter_model::{CollectionAccession, Route, TransferSyntaxUid};
 use isocenter_storage::{MasterKey, Storage, StorageSettings};
 
 use super::*;
-use crate::prepare::{Prepared, Verdict, prepare};
+use crate::prepare::{Prepared, Step, Verdict, prepare};
 use crate::stage::{Budget, Stage};
 
 const NATIVE: &str = "1.2.840.10008.1.2.1";
@@ -130,9 +130,19 @@ async fn prepared(file: Vec<u8>, release: ReleaseRule, profile: &str) -> Prepare
         bound_to_study: None,
         size_hint: None,
     };
-    tokio::task::spawn_blocking(move || prepare(&arrival, &destination, staged).unwrap())
-        .await
-        .unwrap()
+    let all = move || {
+        let step = prepare(&arrival, &destination, staged.clone(), Searched::NotYet).unwrap();
+        let search = match step {
+            Step::Done(prepared) => return *prepared,
+            Step::Search(search) => search,
+        };
+        // after a search there is no other
+        match prepare(&arrival, &destination, staged, search.run().unwrap()).unwrap() {
+            Step::Done(prepared) => *prepared,
+            Step::Search(_) => panic!("searched twice"),
+        }
+    };
+    tokio::task::spawn_blocking(all).await.unwrap()
 }
 
 fn stored(body: &[Piece]) -> Vec<u8> {
