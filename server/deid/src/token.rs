@@ -67,7 +67,7 @@ pub(crate) fn tokens(text: &str) -> Vec<Token<'_>> {
 }
 
 /// Returns the runs of decimal digits.
-fn digit_runs(text: &str) -> Vec<Range<usize>> {
+pub(crate) fn digit_runs(text: &str) -> Vec<Range<usize>> {
     let mut runs: Vec<Range<usize>> = Vec::new();
     for (at, byte) in text.bytes().enumerate() {
         if !byte.is_ascii_digit() {
@@ -81,7 +81,8 @@ fn digit_runs(text: &str) -> Vec<Range<usize>> {
     runs
 }
 
-fn plausible(year: &str, month: &str, day: &str) -> Option<NaiveDate> {
+/// Returns the day that three texts name, where it is one of this century or the last.
+pub(crate) fn plausible(year: &str, month: &str, day: &str) -> Option<NaiveDate> {
     let year: i32 = year.parse().ok()?;
     let year = (1900..2100).contains(&year).then_some(year)?;
     NaiveDate::from_ymd_opt(year, month.parse().ok()?, day.parse().ok()?)

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use chrono::{Datelike, Days, NaiveDate};
 
-use crate::token::{Kind, Token, is_han};
+use crate::token::{Kind, Token, digit_runs, is_han, plausible};
 
 /// One way to read a date, with where its parts stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,26 +64,6 @@ fn month_of(word: &str) -> Option<u32> {
         *month == word || word.len() == 3 && month.starts_with(&word) || word == "sept" && *month == "september"
     })?;
     u32::try_from(at + 1).ok()
-}
-
-fn plausible(year: &str, month: &str, day: &str) -> Option<NaiveDate> {
-    let year: i32 = year.parse().ok()?;
-    let year = (1900..2100).contains(&year).then_some(year)?;
-    NaiveDate::from_ymd_opt(year, month.parse().ok()?, day.parse().ok()?)
-}
-
-fn digit_runs(text: &str) -> Vec<Range<usize>> {
-    let mut runs: Vec<Range<usize>> = Vec::new();
-    for (at, byte) in text.bytes().enumerate() {
-        if !byte.is_ascii_digit() {
-            continue;
-        }
-        match runs.last_mut() {
-            Some(run) if run.end == at => run.end = at + 1,
-            _ => runs.push(at..at + 1),
-        }
-    }
-    runs
 }
 
 /// Returns what may be read as a date.
