@@ -330,15 +330,19 @@ impl Writer {
         })
     }
 
-    fn each<T, const N: usize>(&self, values: impl IntoIterator<Item = T>, bytes: fn(T) -> [u8; N]) -> Vec<u8> {
-        let ordered = values.into_iter().map(|value| {
+    /// Returns the bytes of numbers. The conversion is a type of its own, so that it is compiled into the loop: tables of
+    /// samples are long.
+    fn each<T, const N: usize>(&self, values: impl IntoIterator<Item = T>, bytes: impl Fn(T) -> [u8; N]) -> Vec<u8> {
+        let values = values.into_iter();
+        let mut out = Vec::with_capacity(values.size_hint().0 * N);
+        for value in values {
             let mut bytes = bytes(value);
             if !self.syntax.little {
                 bytes.reverse();
             }
-            bytes
-        });
-        ordered.flatten().collect()
+            out.extend_from_slice(&bytes);
+        }
+        out
     }
 
     fn u16(&self, value: u16) -> [u8; 2] {

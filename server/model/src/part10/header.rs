@@ -164,18 +164,28 @@ fn exact_vr(head: &Head, level: &Level) -> VR {
     }
 }
 
+/// Returns the numbers that bytes are, where they come out even. The conversions are types of their own, so that they are
+/// compiled into the loop: tables of samples are long.
 fn words<T, const N: usize>(
     bytes: &[u8],
     syntax: Syntax,
-    little: fn([u8; N]) -> T,
-    big: fn([u8; N]) -> T,
+    little: impl Fn([u8; N]) -> T,
+    big: impl Fn([u8; N]) -> T,
 ) -> Option<C<T>>
 where
     [T; 2]: smallvec::Array<Item = T>,
 {
     let (chunks, rest) = bytes.as_chunks::<N>();
-    let of = if syntax.little { little } else { big };
-    rest.is_empty().then(|| chunks.iter().map(|chunk| of(*chunk)).collect())
+    if !rest.is_empty() {
+        return None;
+    }
+    let numbers = chunks.iter().copied();
+    Some(match (chunks.len(), syntax.little) {
+        (..=2, true) => numbers.map(little).collect(),
+        (..=2, false) => numbers.map(big).collect(),
+        (_, true) => C::from_vec(numbers.map(little).collect()),
+        (_, false) => C::from_vec(numbers.map(big).collect()),
+    })
 }
 
 /// Turns bytes into a value; numbers that do not come out even stay bytes, under UN.
