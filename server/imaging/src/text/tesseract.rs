@@ -2,8 +2,10 @@
 //! is its own process's matter. Pictures go to it through a pipe, never through a file.
 //!
 //! Four views of each plane are read, enlarged: inverted, its brightest part, its darkest, and what stands out from its
-//! surroundings (dependencies reference, section 9.2). A word counts from confidence 60 and three letters or digits on, or
-//! one ideograph: below that, noise is full of words.
+//! surroundings (dependencies reference, section 9.2). A word counts from confidence 60 on, and four letters or digits.
+//! Shorter ones, three letters or one ideograph, are what noise is read as: they count where something else speaks for
+//! them, another view that has a word in the same place, or a word beside them on the same line. Letters that somebody drew
+//! do both.
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -111,32 +113,32 @@ impl TextDetector for Tesseract {
     }
 
     fn find(&self, planes: &[Plane], deadline: Instant) -> Found {
-        let mut found = Found {
-            boxes: Vec::new(),
-            complete: true,
-        };
-        for plane in planes {
+        let mut words = Vec::new();
+        let mut complete = true;
+        'planes: for plane in planes {
             let largest = plane.width.max(plane.height).max(1);
             let times = (LARGEST / largest).clamp(1, 3);
             let late = || Instant::now() >= deadline;
             if late() {
-                found.complete = false;
-                return found;
+                complete = false;
+                break;
             }
             let large = plane.enlarged(times);
-            for view in VIEWS {
+            for (number, view) in VIEWS.iter().enumerate() {
                 if late() {
-                    found.complete = false;
-                    return found;
+                    complete = false;
+                    break 'planes;
                 }
-                let Some(answer) = self.read(&view(&large), deadline) else {
-                    found.complete = false;
-                    continue;
-                };
-                found.boxes.extend(words(&answer, times));
+                match self.read(&view(&large), deadline) {
+                    Some(answer) => words.extend(words_of(&answer, times, number)),
+                    None => complete = false,
+                }
             }
         }
-        found
+        Found {
+            boxes: believed(&words).map(Word::grown).collect(),
+            complete,
+        }
     }
 }
 
@@ -169,8 +171,69 @@ fn standing_out(large: &Plane) -> Plane {
     }
 }
 
+/// A word that was read, where it stands in the original picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Word {
+    left: u32,
+    top: u32,
+    right: u32,
+    bottom: u32,
+    text: String,
+    /// Which of [`VIEWS`] it was read in.
+    view: usize,
+    /// Whether it counts alone.
+    long: bool,
+}
+
+/// So many words are compared with each other. More are a texture, and all of them count: hiding too much is safe.
+const MOST_COMPARED: usize = 4000;
+
+/// Returns the words that count.
+fn believed(words: &[Word]) -> impl Iterator<Item = &Word> {
+    let many = words.len() > MOST_COMPARED;
+    words
+        .iter()
+        .filter(move |word| many || word.long || words.iter().any(|other| other.speaks_for(word)))
+}
+
+impl Word {
+    fn height(&self) -> u32 {
+        self.bottom - self.top
+    }
+
+    /// Returns whether this makes it likely that another word is one: it was read in the same place in another view, or it
+    /// is its neighbour on a line.
+    fn speaks_for(&self, other: &Self) -> bool {
+        if self == other {
+            return false;
+        }
+        let common = |a: (u32, u32), b: (u32, u32)| a.1.min(b.1).saturating_sub(a.0.max(b.0));
+        let across = common((self.left, self.right), (other.left, other.right));
+        let down = common((self.top, self.bottom), (other.top, other.bottom));
+        let (low, high) = (self.height().min(other.height()), self.height().max(other.height()));
+        if self.view != other.view {
+            return 2 * across > other.right - other.left && 2 * down > other.height();
+        }
+        let gap = self.left.max(other.left).saturating_sub(self.right.min(other.right));
+        across == 0 && gap <= high && 2 * down > high && 10 * low >= 7 * high
+    }
+
+    /// Returns the word as a box with room for words that were not read: two heights at its sides, one above and below.
+    fn grown(&self) -> TextBox {
+        let room = self.height().min(64);
+        let (x, y) = (self.left.saturating_sub(2 * room), self.top.saturating_sub(room));
+        TextBox {
+            x,
+            y,
+            width: self.right.saturating_add(2 * room) - x,
+            height: self.bottom.saturating_add(room) - y,
+            text: Some(self.text.clone()),
+        }
+    }
+}
+
 /// Reads the words of an answer in TSV: level 5, with box, confidence and text.
-fn words(answer: &str, times: usize) -> Vec<TextBox> {
+fn words_of(answer: &str, times: usize, view: usize) -> Vec<Word> {
     let word = |line: &str| {
         let fields: Vec<&str> = line.split('\t').collect();
         let [level, _, _, _, _, _, left, top, width, height, confidence, text] = *fields.first_chunk::<12>()?;
@@ -184,16 +247,14 @@ fn words(answer: &str, times: usize) -> Vec<TextBox> {
         let number = |text: &str| text.parse::<u32>().ok();
         let times = u32::try_from(times.max(1)).ok()?;
         let (left, top) = (number(left)? / times, number(top)? / times);
-        let (width, height) = (number(width)?.div_ceil(times), number(height)?.div_ceil(times));
-        // two heights at the sides, one above and below: words that were not read stand there
-        let room = height.min(64);
-        let (x, y) = (left.saturating_sub(2 * room), top.saturating_sub(room));
-        Some(TextBox {
-            x,
-            y,
-            width: left + width + 2 * room - x,
-            height: top + height + room - y,
-            text: Some(text.to_owned()),
+        Some(Word {
+            left,
+            top,
+            right: left.saturating_add(number(width)?.div_ceil(times)),
+            bottom: top.saturating_add(number(height)?.div_ceil(times)),
+            text: text.to_owned(),
+            view,
+            long: letters >= 4 || ideographs >= 2,
         })
     };
     answer.lines().filter_map(word).collect()
@@ -212,12 +273,38 @@ mod tests {
             5\t1\t1\t1\t1\t3\t90\t60\t90\t30\t12\tSMITH\n\
             5\t1\t1\t1\t1\t4\t0\t0\t30\t30\t70\t张\n\
             5\tbroken";
-        let found = words(answer, 3);
-        let texts: Vec<&str> = found.iter().filter_map(|b| b.text.as_deref()).collect();
+        let words = words_of(answer, 3, 0);
+        let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
         assert_eq!(texts, ["SMITH", "张"]);
+        let first = words.first().map(Word::grown);
+        assert_eq!(first.map(|b| (b.x, b.y, b.width, b.height)), Some((10, 10, 70, 30)));
+    }
+
+    #[test]
+    fn a_short_word_counts_where_another_view_or_its_neighbour_speaks_for_it() {
+        let word = |left: u32, top: u32, width: u32, text: &str, view: usize, long: bool| Word {
+            left,
+            top,
+            right: left + width,
+            bottom: top + 12,
+            text: text.to_owned(),
+            view,
+            long,
+        };
+        let kept = |words: &[Word]| believed(words).map(|word| word.text.clone()).collect::<Vec<_>>();
+        let lee = word(100, 50, 30, "LEE", 0, false);
+        assert!(kept(std::slice::from_ref(&lee)).is_empty(), "noise is read so");
+        let again = word(102, 51, 28, "IEE", 2, false);
+        assert_eq!(kept(&[lee.clone(), again]), ["LEE", "IEE"]);
+        let elsewhere = word(102, 80, 28, "ANY", 2, false);
+        assert!(kept(&[lee.clone(), elsewhere]).is_empty());
+        let name = word(136, 51, 60, "OSTROW", 0, true);
+        assert_eq!(kept(&[lee.clone(), name.clone()]), ["LEE", "OSTROW"]);
+        let far = word(300, 51, 60, "OSTROW", 0, true);
+        assert_eq!(kept(&[lee, far]), ["OSTROW"]);
         assert_eq!(
-            found.first().map(|b| (b.x, b.y, b.width, b.height)),
-            Some((10, 10, 70, 30))
+            kept(&[word(10, 10, 12, "欧", 1, false), word(24, 10, 12, "阳", 1, false)]),
+            ["欧", "阳"]
         );
     }
 }
