@@ -9,6 +9,8 @@ use std::sync::LazyLock;
 
 use dicom_core::VR;
 
+use crate::tag_map::TagMap;
+
 pub(crate) const SOURCE: &str = include_str!("../data/private_attributes.txt");
 
 /// What is known of the safety of a private attribute.
@@ -33,10 +35,12 @@ pub(crate) struct Entry {
     pub(crate) safety: Safety,
 }
 
-type Block = HashMap<u32, Entry>;
+/// The known attributes of one creator.
+#[derive(Debug)]
+pub(crate) struct Block(TagMap<Entry>);
 
 static BLOCKS: LazyLock<HashMap<&'static str, Block>> = LazyLock::new(|| {
-    let mut blocks: HashMap<&'static str, Block> = HashMap::new();
+    let mut blocks: HashMap<&'static str, Vec<(u32, Entry)>> = HashMap::new();
     let mut creator = "";
     for line in SOURCE.lines().filter(|line| !line.starts_with('#')) {
         if let Some(name) = line.strip_prefix('=') {
@@ -47,6 +51,9 @@ static BLOCKS: LazyLock<HashMap<&'static str, Block>> = LazyLock::new(|| {
         block.extend(line.split(' ').filter_map(entry));
     }
     blocks
+        .into_iter()
+        .map(|(creator, entries)| (creator, Block(entries.into_iter().collect())))
+        .collect()
 });
 
 /// `GGGGEEVRs`: group, element in its block, VR, safety.
@@ -80,10 +87,16 @@ pub(crate) fn normalised(creator: &str) -> String {
         .collect()
 }
 
-/// Returns what is known of an attribute by group, creator (as [`normalised`]) and element in its block.
-pub(crate) fn find(group: u16, creator: &str, element: u8) -> Option<Entry> {
-    let number = u32::from(group) << 8 | u32::from(element);
-    BLOCKS.get(creator)?.get(&number).copied()
+/// Returns what is known of a creator's attributes; the creator as [`normalised`].
+pub(crate) fn block(creator: &str) -> Option<&'static Block> {
+    BLOCKS.get(creator)
+}
+
+impl Block {
+    /// Returns what is known of an attribute by group and element in its block.
+    pub(crate) fn find(&self, group: u16, element: u8) -> Option<Entry> {
+        self.0.get_number(u32::from(group) << 8 | u32::from(element)).copied()
+    }
 }
 
 #[cfg(test)]
@@ -92,7 +105,7 @@ mod tests {
 
     #[test]
     fn all_attributes_of_both_sources_are_there() {
-        let all = || BLOCKS.values().flat_map(HashMap::values);
+        let all = || BLOCKS.values().flat_map(|block| block.0.values());
         let count = |safety| all().filter(|entry| entry.safety == safety).count();
         assert_eq!(count(Safety::Standard), 479);
         assert!(count(Safety::Keep) > 1000 && count(Safety::Remove) > 500 && count(Safety::Unknown) > 8000);
@@ -103,8 +116,8 @@ mod tests {
     #[test]
     fn an_attribute_is_found_however_its_creator_is_spelled() {
         let creator = normalised("philips pet  Private GROUP ");
-        let factor = find(0x7053, &creator, 0x00).unwrap();
+        let factor = block(&creator).unwrap().find(0x7053, 0x00).unwrap();
         assert_eq!((factor.vr, factor.safety), (Some(VR::DS), Safety::Standard));
-        assert!(find(0x7053, "NOBODY", 0x00).is_none() && find(0x7055, &creator, 0).is_none());
+        assert!(block("NOBODY").is_none() && block(&creator).unwrap().find(0x7055, 0).is_none());
     }
 }

@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use dicom_core::Tag;
 
 use crate::table::number;
+use crate::tag_map::TagMap;
 
 pub(crate) const SOURCE: &str = include_str!("../data/iod_types_2020.txt");
 const STORAGE: &str = "1.2.840.10008.5.1.4.1.1.";
@@ -33,24 +34,32 @@ struct Attribute {
 
 struct Types {
     classes: Vec<&'static str>,
-    top: HashMap<u32, Attribute>,
+    top: TagMap<Attribute>,
+    nested: HashMap<(u32, u32), Type>,
+}
+
+/// What the lines of the file say.
+#[derive(Default)]
+struct Lines {
+    classes: Vec<&'static str>,
+    top: Vec<(u32, Attribute)>,
     nested: HashMap<(u32, u32), Type>,
 }
 
 static TYPES: LazyLock<Types> = LazyLock::new(|| {
-    let mut types = Types {
-        classes: Vec::new(),
-        top: HashMap::new(),
-        nested: HashMap::new(),
-    };
+    let mut lines = Lines::default();
     for line in SOURCE.lines().filter(|line| !line.starts_with('#')) {
         // A line that does not parse leaves its attribute without a type; a test counts them.
-        let _ = read(&mut types, line);
+        let _ = read(&mut lines, line);
     }
-    types
+    Types {
+        classes: lines.classes,
+        top: lines.top.into_iter().collect(),
+        nested: lines.nested,
+    }
 });
 
-fn read(types: &mut Types, line: &'static str) -> Option<()> {
+fn read(types: &mut Lines, line: &'static str) -> Option<()> {
     let (kind, rest) = line.split_once(' ')?;
     let mut words = rest.split(' ');
     match kind {
@@ -64,7 +73,7 @@ fn read(types: &mut Types, line: &'static str) -> Option<()> {
                 let of = kind_of(of)?;
                 others.extend(classes.split(',').map(|class| (class, of)));
             }
-            types.top.insert(tag, Attribute { usual, others });
+            types.top.push((tag, Attribute { usual, others }));
         }
         "in" => {
             let (parent, of) = (tag(words.next()?)?, tag(words.next()?)?);
@@ -110,7 +119,7 @@ pub(crate) fn type_of(class: Option<Class>, parent: Option<Tag>, tag: Tag) -> Op
         Some(parent) => TYPES.nested.get(&(number(parent), number(tag))).copied(),
         None => {
             let class = class?;
-            let attribute = TYPES.top.get(&number(tag))?;
+            let attribute = TYPES.top.get(tag)?;
             Some(attribute.others.get(class.0).copied().unwrap_or(attribute.usual))
         }
     }
@@ -132,7 +141,7 @@ mod tests {
                 )
             })
             .count();
-        assert_eq!(TYPES.top.len(), conditional);
+        assert_eq!(TYPES.top.values().len(), conditional);
         assert_eq!(TYPES.classes.len(), 140);
         assert!(TYPES.nested.len() > 50);
     }

@@ -17,14 +17,14 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | `table`, `options` | Table E.1-1 and the options that it has columns for |
+//! | `table`, `tag_map`, `options` | Table E.1-1, finding a row by its tag, and the options that it has columns for |
 //! | `iod`, `sr`, `dictionary` | types by IOD; concepts of structured reports; known private attributes |
 //! | `script`, `profile`, `profile_file` | what a front end answers to the executor; the built-in profiles; those of users |
 //! | `executor`, `element` | the walk; keeping, cleaning or replacing one value |
 //! | `beyond`, `private_rules`, `private` | attributes the table does not list; private attributes; numbers that say nothing |
 //! | `value`, `date`, `documents` | reading and dummies; shifting; empty documents |
 //! | `descriptor`, `written_date`, `naming_words` | cleaning text; dates inside it; words around names |
-//! | `known`, `token` | what is known of this patient from this object, and finding it again in text, numbers and bytes |
+//! | `known`, `needles`, `token` | what is known of this patient from this object, and finding it again in text, numbers and bytes |
 //! | `holds`, `policy`, `pixel` | what may not go out, what the pixels may show and what follows, the seam for editing them |
 //! | `pseudonym`, `marks`, `report` | keyed replacements; the marks of PS3.15 E.1.1; what was done, without values |
 //!
@@ -47,6 +47,7 @@ mod iod;
 mod known;
 mod marks;
 mod naming_words;
+mod needles;
 mod options;
 mod pixel;
 mod policy;
@@ -59,6 +60,7 @@ mod report;
 mod script;
 mod sr;
 pub mod table;
+mod tag_map;
 mod token;
 mod value;
 mod written_date;

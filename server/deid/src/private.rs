@@ -35,8 +35,10 @@ pub(crate) fn is_harmless(vr: VR, value: &PrimitiveValue, known: &Known) -> bool
         PrimitiveValue::I32(v) => integers(v.iter().map(|n| i128::from(*n)), known),
         PrimitiveValue::U64(v) => integers(v.iter().map(|n| i128::from(*n)), known),
         PrimitiveValue::I64(v) => integers(v.iter().map(|n| i128::from(*n)), known),
-        PrimitiveValue::F32(v) => v.iter().all(|n| float(f64::from(*n), &n.to_string(), known)),
-        PrimitiveValue::F64(v) => v.iter().all(|n| float(*n, &n.to_string(), known)),
+        PrimitiveValue::F32(v) => v
+            .iter()
+            .all(|n| is_short(f64::from(*n)) || float(f64::from(*n), &n.to_string(), known)),
+        PrimitiveValue::F64(v) => v.iter().all(|n| is_short(*n) || float(*n, &n.to_string(), known)),
         PrimitiveValue::Tags(tags) => tags.iter().all(|tag| tag_is_harmless(*tag, known)),
         PrimitiveValue::Str(_) | PrimitiveValue::Strs(_) => value::texts(value, vr).is_some_and(|texts| {
             texts.iter().all(|text| decimal(text, known))
@@ -60,6 +62,12 @@ fn integer(number: i128, known: &Known) -> bool {
     digits.len() < 3 || (!known.in_integer(&digits) && !is_unix_time(number, known))
 }
 
+/// Returns whether a number has two digits before the point and five after it at most, and so says nothing: an identifier
+/// or a date has more. It spares most measurements being written out.
+fn is_short(number: f64) -> bool {
+    number.abs() < 100.0 && (number * 1e5).round() / 1e5 == number
+}
+
 fn float(number: f64, shortest: &str, known: &Known) -> bool {
     if number.is_finite() && number.fract() == 0.0 && number.abs() < 1e18 {
         #[expect(clippy::cast_possible_truncation, reason = "whole and below 1e18")]
@@ -78,6 +86,16 @@ fn decimal(text: &str, known: &Known) -> bool {
     }
     if !value::is_numeric_text(text) {
         return false;
+    }
+    // As in `is_short`, by what is written.
+    let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    if let Some((whole, fraction)) = text.split_once('.')
+        && whole.trim_start_matches(['+', '-']).len() < 3
+        && fraction.len() < 6
+        && digits(whole.trim_start_matches(['+', '-']))
+        && digits(fraction)
+    {
+        return true;
     }
     match text.parse::<i128>() {
         // As written too: leading zeros are part of a record number.

@@ -25,7 +25,7 @@ use isocenter_model::part10::{Limits, layout_data_set, read_header};
 use isocenter_model::uid::transfer_syntax;
 
 use crate::descriptor::{self, Cleaned};
-use crate::dictionary::{self, Safety};
+use crate::dictionary::{self, Entry, Safety};
 use crate::executor::{Executor, Level, sequence_element};
 use crate::known::MOST_DEPTH;
 use crate::options::ConfidentialityOption as O;
@@ -145,6 +145,8 @@ pub(crate) struct Block {
     creator_tag: Option<Tag>,
     /// The creator as it is compared; `None` where there is none that may stay.
     creator: Option<String>,
+    /// What is known of the creator's attributes.
+    known: Option<&'static dictionary::Block>,
     written: bool,
 }
 
@@ -169,9 +171,11 @@ impl Executor<'_> {
         let creator_tag = Tag(tag.0, tag.1 >> 8);
         if block.creator_tag != Some(creator_tag) {
             let creator = data_set.get(creator_tag).filter(|_| tag.1 >= 0x1000);
+            let creator = creator.and_then(|creator| self.creator(creator));
             *block = Block {
                 creator_tag: Some(creator_tag),
-                creator: creator.and_then(|creator| self.creator(creator)),
+                known: creator.as_deref().and_then(dictionary::block),
+                creator,
                 written: false,
             };
         }
@@ -179,7 +183,8 @@ impl Executor<'_> {
             self.removed(tag, "private without creator");
             return;
         };
-        let Some(kept) = self.ruled(element, name, level) else {
+        let entry = block.known.and_then(|known| known.find(tag.0, tag.1.to_be_bytes()[1]));
+        let Some(kept) = self.ruled(element, name, entry, level) else {
             return;
         };
         if !std::mem::replace(&mut block.written, true) {
@@ -204,7 +209,7 @@ impl Executor<'_> {
         }
     }
 
-    fn ruling(&self, tag: Tag, creator: &str) -> Ruling {
+    fn ruling(&self, tag: Tag, creator: &str, known: Option<Entry>) -> Ruling {
         let element = tag.1.to_be_bytes()[1];
         let rule = self.script.private();
         let (lists, numbers) = match rule {
@@ -241,8 +246,7 @@ impl Executor<'_> {
         if own.is_some_and(|own| listed(&own.keep)) {
             return Ruling::Keep("collection's list");
         }
-        let known = dictionary::find(tag.0, creator, element).map(|entry| entry.safety);
-        match known {
+        match known.map(|entry| entry.safety) {
             Some(Safety::Remove) => Ruling::Remove("private, known to identify"),
             Some(Safety::Empty) => Ruling::Empty("private, known to identify"),
             Some(Safety::Standard) if lists => Ruling::Keep("E.3.10-1"),
@@ -252,10 +256,15 @@ impl Executor<'_> {
         }
     }
 
-    fn ruled(&mut self, element: &InMemElement, creator: &str, level: &Level) -> Option<InMemElement> {
+    fn ruled(
+        &mut self,
+        element: &InMemElement,
+        creator: &str,
+        known: Option<Entry>,
+        level: &Level,
+    ) -> Option<InMemElement> {
         let tag = element.tag();
-        let ruling = self.ruling(tag, creator);
-        let known = dictionary::find(tag.0, creator, tag.1.to_be_bytes()[1]);
+        let ruling = self.ruling(tag, creator, known);
         let vr = match element.vr() {
             VR::UN => known.and_then(|entry| entry.vr).unwrap_or(VR::UN),
             vr => vr,

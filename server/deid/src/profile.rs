@@ -26,6 +26,7 @@ use crate::options::{ConfidentialityOption as O, Options};
 use crate::private_rules::PrivateLists;
 use crate::script::{Base, Decision, Script, Step};
 use crate::table::{self, Attribute, BasicAction, OptionAction, Row};
+use crate::tag_map::TagMap;
 use crate::{Error, ctp, dictionary, sr};
 
 /// Counts up when the engine's behaviour changes, so that a profile's hash does.
@@ -232,7 +233,7 @@ fn hash(name: &str, settings: &Settings) -> [u8; 32] {
 pub(crate) struct TableScript {
     settings: Settings,
     /// By tag as a number, sorted.
-    decisions: Vec<(u32, Decided)>,
+    decisions: TagMap<Decided>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -246,7 +247,7 @@ struct Decided {
 
 impl TableScript {
     pub(crate) fn new(settings: Settings) -> Self {
-        let mut decisions: Vec<_> = table::rows()
+        let decisions = table::rows()
             .iter()
             .filter_map(|row| match row.attribute {
                 Attribute::Single(tag) => {
@@ -267,16 +268,11 @@ impl TableScript {
                 Attribute::Curves | Attribute::OverlayData | Attribute::OverlayComments | Attribute::Private => None,
             })
             .collect();
-        decisions.sort_unstable_by_key(|(number, _)| *number);
         Self { settings, decisions }
     }
 
     fn find(&self, tag: Tag) -> Option<&Decided> {
-        let index = self
-            .decisions
-            .binary_search_by_key(&table::number(tag), |(number, _)| *number)
-            .ok()?;
-        self.decisions.get(index).map(|(_, decided)| decided)
+        self.decisions.get(tag)
     }
 }
 

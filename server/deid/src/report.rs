@@ -126,7 +126,10 @@ impl Report {
     pub(crate) fn keep_private(&mut self, path: &Path, tag: Tag, rule: &str) {
         self.private_count = self.private_count.saturating_add(1);
         if self.private_kept.len() < Self::MOST_NOTES {
-            self.private_kept.push(format!("{} {rule}", path.of(tag)));
+            let mut line = path.of(tag);
+            line.push(' ');
+            line.push_str(rule);
+            self.private_kept.push(line);
         }
     }
 
@@ -157,11 +160,36 @@ impl Path {
 
     pub(crate) fn of(&self, tag: Tag) -> String {
         let mut path = String::with_capacity(8 + 12 * self.0.len());
-        // Writing to a String does not fail.
         for (tag, item) in &self.0 {
-            let _ = write!(path, "{:04X}{:04X}[{item}].", tag.0, tag.1);
+            push(&mut path, *tag);
+            // Writing to a String does not fail.
+            let _ = write!(path, "[{item}].");
         }
-        let _ = write!(path, "{:04X}{:04X}", tag.0, tag.1);
+        push(&mut path, tag);
         path
+    }
+}
+
+/// Appends a tag in eight hexadecimal digits. The formatter of the library takes several times as long, and a report has
+/// hundreds.
+fn push(path: &mut String, tag: Tag) {
+    let number = table::number(tag);
+    let digit = |shift: u32| char::from_digit(number >> shift & 0xF, 16).map(|digit| digit.to_ascii_uppercase());
+    path.extend([28, 24, 20, 16, 12, 8, 4, 0].into_iter().filter_map(digit));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_names_sequences_items_and_the_element() {
+        let mut path = Path::default();
+        assert_eq!(path.of(Tag(0x7FE0, 0x0010)), "7FE00010");
+        path.enter(Tag(0x0008, 0x1140), 12);
+        path.enter(Tag(0xFFFA, 0x00AB), 0);
+        assert_eq!(path.of(Tag(0x0008, 0x1155)), "00081140[12].FFFA00AB[0].00081155");
+        path.leave();
+        assert_eq!(path.of(Tag(0x0008, 0x1155)), "00081140[12].00081155");
     }
 }
