@@ -10,13 +10,18 @@
 mod mutants;
 mod objects;
 
+use std::io::Write;
+
 use dicom_object::InMemDicomObject;
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
 use isocenter_model::TransferSyntaxUid;
 use isocenter_model::part10::{Limits, layout_data_set, read_header, write_header};
 use isocenter_model::uid::transfer_syntax;
 
 use self::objects::{
-    Generator, STEM_DATE, STEM_DIGITS, STEM_HAN, STEM_HAN_GB, STEM_OTHER, STEM_TEXT, STEM_TIME, STEM_UID,
+    CHARACTER_SETS, Generator, JAPANESE, KOREAN, STEM_DATE, STEM_DIGITS, STEM_HAN, STEM_HAN_GB, STEM_HANGUL,
+    STEM_KANJI, STEM_OTHER, STEM_TEXT, STEM_TIME, STEM_UID,
 };
 use crate::table::{self, Attribute};
 use crate::{Context, Options, PrivateRule, Profile, Pseudonyms, Secret, deidentify};
@@ -29,7 +34,12 @@ fn pseudonyms() -> Pseudonyms {
 fn through(object: &InMemDicomObject, syntax: &str) -> InMemDicomObject {
     let syntax = TransferSyntaxUid::parse(syntax).unwrap();
     let written = write_header(object, &syntax).unwrap();
-    let bytes = [written.before, written.after].concat();
+    let mut bytes = [written.before, written.after].concat();
+    if syntax.is_deflated() {
+        let mut deflated = DeflateEncoder::new(Vec::new(), Compression::fast());
+        deflated.write_all(&bytes).unwrap();
+        bytes = deflated.finish().unwrap();
+    }
     let limits = Limits::default();
     let layout = layout_data_set(&bytes, &syntax, &limits).unwrap();
     read_header(&bytes, &layout, &limits).unwrap()
@@ -59,6 +69,18 @@ fn left(bytes: &[u8]) -> Vec<String> {
     }
     look("ideographs", STEM_HAN.as_bytes());
     look("ideographs in GB 18030", STEM_HAN_GB);
+    for (stem, encoding) in [
+        (STEM_KANJI, encoding_rs::ISO_2022_JP),
+        (STEM_KANJI, encoding_rs::EUC_JP),
+        (STEM_HANGUL, encoding_rs::EUC_KR),
+    ] {
+        look(stem, stem.as_bytes());
+        // two of them; the escapes around do not count
+        let two = stem.repeat(2);
+        let bytes = encoding.encode(&two).0;
+        let bytes = bytes.strip_prefix(b"\x1B$B").unwrap_or(&bytes);
+        look(stem, bytes.strip_suffix(b"\x1B(B").unwrap_or(bytes));
+    }
     for magic in objects::magics() {
         let magic = magic.to_ascii_lowercase();
         look(BINARY, &magic);
@@ -100,31 +122,107 @@ fn de_identified(profile: &Profile, object: &InMemDicomObject) -> Vec<u8> {
     encode(&done.data_set)
 }
 
-const SYNTAXES: [&str; 3] = [
+const SYNTAXES: [&str; 4] = [
     transfer_syntax::EXPLICIT_VR_LITTLE_ENDIAN,
     transfer_syntax::IMPLICIT_VR_LITTLE_ENDIAN,
     transfer_syntax::EXPLICIT_VR_BIG_ENDIAN,
+    transfer_syntax::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
 ];
 
-#[test]
-fn of_a_hundred_thousand_tokens_none_is_left() {
+fn syntax_of(seed: u64) -> &'static str {
+    SYNTAXES[seed as usize % SYNTAXES.len()]
+}
+
+/// De-identifies an object of each seed, with nothing kept and with numbers kept; returns how many tokens they held.
+fn none_is_left(seeds: impl Iterator<Item = u64>) -> u32 {
     let basic = Profile::builtin("basic").unwrap();
     let numbers = Profile::from_options("numbers", Options::default(), PrivateRule::KeepSafeAndNumeric).unwrap();
     let mut tokens = 0;
-    for seed in 0..10 {
+    for seed in seeds {
         let mut generator = Generator::new(seed);
         let object = generator.object(6);
         tokens += generator.tokens();
-        let received = through(&object, SYNTAXES[seed as usize % 3]);
-        assert!(left(&encode(&received)).len() >= 6, "seed {seed}: tokens were planted");
+        let received = through(&object, syntax_of(seed));
+        let planted = left(&encode(&received));
+        assert!(planted.len() >= 6, "seed {seed}: tokens were planted");
+        let own = match generator.character_set() {
+            JAPANESE => STEM_KANJI,
+            KOREAN => STEM_HANGUL,
+            _ => STEM_TEXT,
+        };
+        assert!(planted.iter().any(|stem| stem == own), "seed {seed}: {own} was read");
         for profile in [&*basic, &numbers] {
             let out = de_identified(profile, &received);
             let found = left(&out);
             assert!(found.is_empty(), "seed {seed} {}: {found:?}", profile.name());
         }
     }
+    tokens
+}
+
+#[test]
+fn of_a_hundred_thousand_tokens_none_is_left() {
+    let tokens = none_is_left(0..10);
     assert!(tokens >= 100_000, "{tokens}");
     println!("{tokens} tokens");
+}
+
+/// Every character set in every transfer syntax, several times over; `tests/run --long tokens`.
+#[test]
+#[ignore = "takes minutes; a long run"]
+fn of_millions_of_tokens_none_is_left() {
+    let number = |name: &str, otherwise: u64| {
+        std::env::var(name)
+            .ok()
+            .and_then(|n| n.parse().ok())
+            .unwrap_or(otherwise)
+    };
+    let objects = number("ISOCENTER_TEST_OBJECTS", 280).max((CHARACTER_SETS.len() * SYNTAXES.len()) as u64);
+    let first = number("ISOCENTER_TEST_SEED", 0) % 1_000_000;
+    let tokens = none_is_left(first..first + objects);
+    println!("{tokens} tokens in {objects} objects, none left");
+}
+
+#[test]
+fn bytes_behind_the_data_set_do_not_go_out() {
+    let basic = Profile::builtin("basic").unwrap();
+    let syntax = TransferSyntaxUid::parse(transfer_syntax::EXPLICIT_VR_LITTLE_ENDIAN).unwrap();
+    let written = write_header(&Generator::new(1).object(0), &syntax).unwrap();
+    let pixels = [
+        &[0xE0, 0x7F, 0x10, 0x00, b'O', b'W', 0, 0, 4, 0, 0, 0][..],
+        &[1, 2, 3, 4],
+    ]
+    .concat();
+    let whole = [&written.before[..], &pixels, &written.after].concat();
+    let limits = Limits::default();
+    let mut read = 0;
+    for behind in [
+        STEM_TEXT.repeat(9).into_bytes(),
+        vec![0; 64],
+        [&[0; 32][..], STEM_TEXT.repeat(3).as_bytes()].concat(),
+        [
+            &[0xFC, 0xFF, 0xFC, 0xFF, b'O', b'B', 0, 0, 10, 0, 0, 0][..],
+            STEM_TEXT.repeat(2).as_bytes(),
+        ]
+        .concat(),
+    ] {
+        let bytes = [&whole[..], &behind].concat();
+        // What nobody can read is refused before anybody de-identifies it.
+        let Ok(layout) = layout_data_set(&bytes, &syntax, &limits) else {
+            continue;
+        };
+        let Ok(received) = read_header(&bytes, &layout, &limits) else {
+            continue;
+        };
+        read += 1;
+        let done = deidentify(&received, &basic, &pseudonyms(), &Context::default()).unwrap();
+        let halves = write_header(&done.data_set, &syntax).unwrap();
+        let span = layout.pixel_data.as_ref().unwrap();
+        let span = span.element_offset() as usize..span.end_offset() as usize;
+        let out = [&halves.before[..], &bytes[span], &halves.after].concat();
+        assert!(left(&out).is_empty(), "{:?}", left(&out));
+    }
+    assert!(read >= 2, "{read} of four were read");
 }
 
 #[test]
@@ -173,7 +271,7 @@ fn what_is_known_of_a_patient_is_left_nowhere_under_any_set_of_options() {
     for (seed, set) in sets.iter().enumerate() {
         let profile = Profile::from_options("options", Options::of(set), PrivateRule::KeepSafeAndNumeric).unwrap();
         let object = Generator::of_one_patient(seed as u64).object(3);
-        let received = through(&object, SYNTAXES[seed % 3]);
+        let received = through(&object, syntax_of(seed as u64));
         let out = deidentify(&received, &profile, &pseudonyms(), &Context::default())
             .unwrap()
             .data_set;

@@ -53,7 +53,28 @@ const WAYS_DOWN: [Tag; 5] = [
     Tag(0x2001, 0x105F),
 ];
 
-const CHARACTER_SETS: [&str; 5] = ["", "ISO_IR 100", "ISO_IR 192", "GB18030", "GBK"];
+pub(super) const JAPANESE: &str = "ISO 2022 IR 6\\ISO 2022 IR 87";
+pub(super) const KOREAN: &str = "\\ISO 2022 IR 149";
+pub(super) const CHARACTER_SETS: [&str; 7] = ["", "ISO_IR 100", "ISO_IR 192", "GB18030", "GBK", JAPANESE, KOREAN];
+/// Rare characters that the sets with escapes write, in place of [`STEM_HAN`].
+pub(super) const STEM_KANJI: &str = "龠";
+pub(super) const STEM_HANGUL: &str = "힝";
+
+/// Returns text as a character set with escapes writes it (PS3.5 H.3 and I.2); the escape of Korean stands anew behind each
+/// delimiter.
+fn with_escapes(character_set: &str, text: &str) -> Vec<u8> {
+    if character_set == JAPANESE {
+        return encoding_rs::ISO_2022_JP.encode(text).0.into_owned();
+    }
+    let mut out = Vec::new();
+    for part in text.split_inclusive(['^', '=', '\\']) {
+        if !part.is_ascii() {
+            out.extend_from_slice(b"\x1B$)C");
+        }
+        out.extend_from_slice(&encoding_rs::EUC_KR.encode(part).0);
+    }
+    out
+}
 
 pub(super) struct Generator {
     state: u64,
@@ -68,7 +89,8 @@ impl Generator {
     pub(super) fn new(seed: u64) -> Self {
         Self {
             state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
-            count: 0,
+            // no two objects share a token
+            count: (seed as u32 % 700).wrapping_mul(16_384),
             one_patient: false,
             character_set: CHARACTER_SETS[seed as usize % CHARACTER_SETS.len()],
             seed,
@@ -82,8 +104,13 @@ impl Generator {
         }
     }
 
+    /// Returns how many tokens were made.
     pub(super) fn tokens(&self) -> u32 {
-        self.count
+        self.count - Self::new(self.seed).count
+    }
+
+    pub(super) fn character_set(&self) -> &'static str {
+        self.character_set
     }
 
     /// xorshift: reproducible, and good enough for choosing.
@@ -107,18 +134,35 @@ impl Generator {
 
     fn digits(&mut self) -> String {
         self.count += 1;
-        format!("{STEM_DIGITS}{:06}", if self.one_patient { 7 } else { self.count })
+        format!(
+            "{STEM_DIGITS}{:06}",
+            if self.one_patient { 7 } else { self.count % 1_000_000 }
+        )
     }
 
-    fn has_han(&self) -> bool {
-        matches!(self.character_set, "ISO_IR 192" | "GB18030" | "GBK")
+    /// A character that is in no Latin text, where the character set has one.
+    fn han(&self) -> Option<&'static str> {
+        match self.character_set {
+            "ISO_IR 192" | "GB18030" | "GBK" => Some(STEM_HAN),
+            JAPANESE => Some(STEM_KANJI),
+            KOREAN => Some(STEM_HANGUL),
+            _ => None,
+        }
+    }
+
+    /// Text as the writer shall write it: what it cannot encode itself is bytes already.
+    fn text(&self, text: String) -> PrimitiveValue {
+        match self.character_set {
+            JAPANESE | KOREAN => PrimitiveValue::U8(with_escapes(self.character_set, &text).into()),
+            _ => text.into(),
+        }
     }
 
     fn name(&mut self) -> String {
         let (family, given) = (self.letters(), self.letters());
         let mut name = format!("Z{}{family}^V{}{given}", &STEM_TEXT[1..], &STEM_OTHER[1..]);
-        if self.has_han() {
-            name.push_str(&format!("={STEM_HAN}{STEM_HAN}^{STEM_HAN}"));
+        if let Some(han) = self.han() {
+            name.push_str(&format!("={han}{han}^{han}"));
         }
         name
     }
@@ -126,11 +170,7 @@ impl Generator {
     /// A name in another order, a number, and prose around them.
     fn sentence(&mut self) -> String {
         let (family, given, digits) = (self.letters(), self.letters(), self.digits());
-        let han = if self.has_han() {
-            STEM_HAN.repeat(3)
-        } else {
-            String::new()
-        };
+        let han = self.han().unwrap_or_default().repeat(3);
         format!(
             "{han} V{}{given} Z{}{family} no. {digits}",
             &STEM_OTHER[1..].to_uppercase(),
@@ -148,7 +188,10 @@ impl Generator {
     pub(super) fn value(&mut self, vr: VR) -> PrimitiveValue {
         let low = |count: u32| (count & 0x7FFF) as u16;
         match vr {
-            VR::PN => self.name().into(),
+            VR::PN => {
+                let name = self.name();
+                self.text(name)
+            }
             VR::DA => self.date().into(),
             VR::DT => format!("{}1200{STEM_TIME}+0100", self.date())
                 .replace("1200.", "120000.")
@@ -207,8 +250,17 @@ impl Generator {
                 self.count += 1;
                 PrimitiveValue::Tags(smallvec![Tag(0x97F3, 0xA5C1), Tag(0x97F3, low(self.count))])
             }
-            VR::OB | VR::UN => PrimitiveValue::U8(self.sentence().into_bytes().into()),
-            _ => self.sentence().into(),
+            VR::OB | VR::UN => {
+                let sentence = self.sentence();
+                match self.text(sentence) {
+                    PrimitiveValue::Str(text) => PrimitiveValue::U8(text.into_bytes().into()),
+                    bytes => bytes,
+                }
+            }
+            _ => {
+                let sentence = self.sentence();
+                self.text(sentence)
+            }
         }
     }
 
