@@ -53,6 +53,33 @@ fn plain(value: &str) -> Option<&str> {
     (!value.is_empty() && value.bytes().all(fine)).then_some(value)
 }
 
+/// Returns the host that the client named, with its port where it said one. HTTP/2 says `:authority` instead of `Host`. Not
+/// `connection_info()`: it believes the headers of anybody.
+fn said(request: &HttpRequest) -> Option<&str> {
+    let named = request.headers().get("host").and_then(|host| host.to_str().ok());
+    named.or_else(|| request.uri().authority().map(|authority| authority.as_str()))
+}
+
+fn without_port(host: &str) -> &str {
+    match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, after)) if after.is_empty() || after.starts_with(':') => address,
+        Some(_) => host,
+        None => host.split_once(':').map_or(host, |(name, _)| name),
+    }
+}
+
+fn is_this_machine(name: &str) -> bool {
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+}
+
+/// Returns whether the client dialled this machine by a name that nobody else can give it.
+///
+/// A page elsewhere can point a name of its own at 127.0.0.1 once it is loaded (DNS rebinding): the browser then calls from
+/// this machine and takes the answer for the page's own. What it cannot do is say another host than the page's.
+pub(crate) fn dials_this_machine(request: &HttpRequest) -> bool {
+    said(request).map(without_port).is_some_and(is_this_machine)
+}
+
 /// Returns the host with the port of the listener, where the client left it out and the host can only be the listener.
 ///
 /// A name of this machine is ours only if the call comes from this machine: else somebody maps ports on the way.
@@ -62,13 +89,12 @@ fn with_our_port(host: &str, scheme: &str, listening: SocketAddr, peer: Option<I
     if has_port || listening.port() == usual {
         return host.to_owned();
     }
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    let is_this_machine =
-        host.eq_ignore_ascii_case("localhost") || address.as_ref().is_ok_and(|ip| ip.to_canonical().is_loopback());
+    let name = without_port(host);
+    let address = name.parse::<IpAddr>();
     let from_this_machine = peer.is_some_and(|ip| ip.to_canonical().is_loopback());
     let own = listening.ip().to_canonical();
     let hears_loopback = own.is_loopback() || own.is_unspecified();
-    let ours = (is_this_machine && from_this_machine && hears_loopback)
+    let ours = (is_this_machine(name) && from_this_machine && hears_loopback)
         || address.is_ok_and(|ip| ip.to_canonical() == own && !own.is_loopback());
     if ours {
         format!("{host}:{}", listening.port())
@@ -103,9 +129,7 @@ impl PublicRoot {
         let peer = request.peer_addr().map(|peer| peer.ip());
         let headers = request.headers();
         let mut scheme = if app.secure() { "https" } else { "http" };
-        // HTTP/2 says `:authority` instead of `Host`. Not `connection_info()`: it believes the headers of anybody.
-        let said = headers.get("host").and_then(|host| host.to_str().ok());
-        let said = said.or_else(|| request.uri().authority().map(|authority| authority.as_str()));
+        let said = said(request);
         let mut host = said
             .and_then(plain)
             .map(|host| with_our_port(host, scheme, app.local_addr(), peer));

@@ -1,7 +1,8 @@
 //! `/metrics` in the Prometheus text format.
 //!
 //! Who may read it is a setting (`--metrics`): by default a caller on this machine, and anybody with an administrator's token.
-//! Behind a proxy on this machine everybody seems to be here, so where one is configured or shows itself the token is needed.
+//! Behind a proxy on this machine everybody seems to be here, so where one is configured or shows itself the token is needed. So
+//! it is where the caller knows this machine by another name than a loopback's: that may be a foreign page in a browser here.
 //!
 //! Names end in their unit; labels are small closed sets (method, status class, outcome, AE title of a configured route),
 //! never a UID and never anything a patient owns.
@@ -20,6 +21,7 @@ use crate::archive::Archive;
 use crate::auth::Caller;
 use crate::config::{MetricsAccess, Settings};
 use crate::http_error::HttpError;
+use crate::links;
 
 /// Every metric of the program.
 pub struct Metrics {
@@ -106,6 +108,7 @@ fn is_local(request: &HttpRequest, settings: &Settings) -> bool {
     let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
     peer.is_some_and(|ip| ip.is_loopback() && !settings.trusts_proxy(ip))
         && settings.public_url.is_none()
+        && links::dials_this_machine(request)
         && !PROXIED.iter().any(|name| request.headers().contains_key(*name))
 }
 
@@ -211,7 +214,9 @@ mod tests {
     async fn status(world: &World, peer: &str, headers: &[(&str, &str)]) -> u16 {
         let app = App::new().app_data(world.archive.clone()).configure(configure);
         let app = test::init_service(app).await;
-        let mut request = TestRequest::get().uri("/metrics");
+        let mut request = TestRequest::get()
+            .uri("/metrics")
+            .insert_header(("host", "localhost:8080"));
         if !peer.is_empty() {
             request = request.peer_addr(format!("{peer}:4711").parse().unwrap());
         }
@@ -243,6 +248,32 @@ mod tests {
         ] {
             assert_eq!(status(&world, peer, &headers).await, expected, "{peer} {headers:?}");
         }
+    }
+
+    #[actix_web::test]
+    async fn a_foreign_page_cannot_rebind_its_name_to_this_machine() {
+        let world = world_with(|_| {}).await;
+        for (host, expected) in [
+            ("127.0.0.1:8080", 200),
+            ("127.8.9.1", 200),
+            ("LocalHost", 200),
+            ("[::1]:8080", 200),
+            ("rebound.example:8080", 401),
+            ("rebound.example", 401),
+            ("127.0.0.1.rebound.example", 401),
+            ("localhost.rebound.example:8080", 401),
+            ("localhost@rebound.example", 401),
+            ("[::1].rebound.example", 401),
+            ("[rebound.example]", 401),
+            ("192.0.2.7:8080", 401),
+            ("0.0.0.0:8080", 401),
+            ("", 401),
+        ] {
+            assert_eq!(status(&world, "127.0.0.1", &[("host", host)]).await, expected, "{host}");
+        }
+        let admin = format!("Bearer {}", world.token);
+        let told = [("host", "archive.example"), ("authorization", admin.as_str())];
+        assert_eq!(status(&world, "127.0.0.1", &told).await, 200);
     }
 
     #[actix_web::test]
