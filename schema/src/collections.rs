@@ -17,7 +17,7 @@ use crate::numbers::Numbered;
 use crate::record::{CollectionRecord, Lifecycle, Originals, ReleaseRule, RouteRecord};
 use crate::search::visible::Sight;
 use crate::sql::Sql;
-use crate::{Error, Reader, Result, Transaction, audit, instant, settings};
+use crate::{Error, ImageState, Reader, Result, Transaction, audit, instant, settings};
 
 /// A collection with what is counted of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,6 +143,21 @@ pub async fn visible_ids(db: &impl Reader, visibility: &Visibility) -> Result<Ve
     sql.push(" ORDER BY c.id");
     let rows = sql.rows(db).await?;
     rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
+}
+
+/// Returns whether anything of a collection was ever released: whether the world outside could know of it.
+///
+/// # Errors
+/// When the engine fails.
+pub async fn was_public(db: &impl Reader, collection_id: i64) -> Result<bool> {
+    let ever = [ImageState::Released, ImageState::Withdrawn].map(ImageState::code);
+    let mut sql = Sql::new(
+        db.kind(),
+        "SELECT 1 FROM series r JOIN image i ON i.series_id = r.id WHERE r.collection_id = ",
+    );
+    sql.bind(collection_id).push(" AND i.state IN ").bind_list(ever);
+    sql.push(" LIMIT 1");
+    Ok(!sql.rows(db).await?.is_empty())
 }
 
 /// Returns where a called AE title leads; the route's own issuer, or else the collection's. A withdrawn collection takes

@@ -169,9 +169,12 @@ impl FromRequest for Asked {
                 let archive = web::Data::<Archive>::extract(&request).await;
                 let archive = archive.map_err(|error| HttpError::internal(&error))?;
                 let row = collections::get(&archive.db, accession).await?;
-                let withdrawn = row.is_some_and(|row| row.record.lifecycle == Lifecycle::Withdrawn);
-                // Who decides over it still sees what it was.
-                if withdrawn && !asked.visibility.everything_in.contains(accession) {
+                let withdrawn = row.filter(|row| row.record.lifecycle == Lifecycle::Withdrawn);
+                // Who decides over it still sees what it was; of what was never public nobody else learns that it was there.
+                if let Some(row) = withdrawn
+                    && !asked.visibility.everything_in.contains(accession)
+                    && collections::was_public(&archive.db, row.id).await?
+                {
                     return Err(HttpError::gone());
                 }
             }
