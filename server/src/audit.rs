@@ -1,7 +1,7 @@
 //! Reads of controlled data are written down before they happen.
 //!
 //! One event for each principal, series and minute, durable before the first byte leaves: who may see controlled data answers
-//! for having looked. What cannot be written down is not read. Open and registered collections are read without a trace, and
+//! for having looked. The series of one batch of an answer are written down together. What cannot be written down is not read. Open and registered collections are read without a trace, and
 //! nobody unknown ever sees a controlled one.
 
 use std::collections::HashSet;
@@ -49,6 +49,17 @@ impl Ledger {
     }
 }
 
+/// The series that something is read of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part<'a> {
+    /// The collection that holds it.
+    pub collection: &'a CollectionAccession,
+    /// Its study.
+    pub study: &'a StudyInstanceUid,
+    /// The series.
+    pub series: &'a SeriesInstanceUid,
+}
+
 /// Who reads in one request, and what it found out about what it reads.
 #[derive(Debug, Clone)]
 pub struct Reader {
@@ -83,56 +94,71 @@ impl Reader {
         Ok(controlled)
     }
 
-    /// Writes down that something of a series is read now, where that has to be; durable when this returns.
+    /// Writes down that something of these series is read now, where that has to be; durable when this returns. One
+    /// transaction, and so one wait for the disk, however many there are.
     ///
     /// # Errors
-    /// When the database fails: then it must not be read.
-    pub async fn reads(
+    /// When the database fails: then none of them must be read.
+    pub async fn reads<'a>(
         &mut self,
         archive: &Archive,
-        collection: &CollectionAccession,
-        study: &StudyInstanceUid,
-        series: &SeriesInstanceUid,
+        of: impl IntoIterator<Item = Part<'a>>,
     ) -> Result<(), HttpError> {
         let Some(principal) = self.principal.clone() else {
             return Ok(());
         };
-        if !self.is_controlled(archive, collection).await? {
-            return Ok(());
-        }
-        let read = Read {
-            principal,
-            collection: collection.clone(),
-            series: series.clone(),
-        };
         let minute = archive.clock.now().timestamp().div_euclid(60);
-        if archive.reads.holds(minute, &read) {
+        // Images of a series stand together: each is looked at once, whatever their number.
+        let mut before: Option<Part<'a>> = None;
+        let mut open: Vec<(Read, AuditEvent)> = Vec::new();
+        for part in of {
+            if before.replace(part) == Some(part) || !self.is_controlled(archive, part.collection).await? {
+                continue;
+            }
+            let read = Read {
+                principal: principal.clone(),
+                collection: part.collection.clone(),
+                series: part.series.clone(),
+            };
+            if !archive.reads.holds(minute, &read) && open.iter().all(|(other, _)| *other != read) {
+                let event = self.event(archive, &principal, part).await?;
+                open.push((read, event));
+            }
+        }
+        if open.is_empty() {
             return Ok(());
         }
         let _pen = archive.reads.pen.lock().await;
-        if archive.reads.holds(minute, &read) {
-            return Ok(());
+        open.retain(|(read, _)| !archive.reads.holds(minute, read));
+        let (reads, events): (Vec<Read>, Vec<AuditEvent>) = open.into_iter().unzip();
+        if !events.is_empty() {
+            let tx = archive.db.begin_write().await?;
+            audit::append(&tx, &events).await?;
+            tx.commit().await?;
         }
-        // The trail names accessions; a UID may be one that a hospital knows.
+        for read in reads {
+            archive.reads.enter(minute, read);
+        }
+        Ok(())
+    }
+
+    /// Returns what the trail says of a read. It names accessions: a UID may be one that a hospital knows.
+    async fn event(&self, archive: &Archive, principal: &str, part: Part<'_>) -> Result<AuditEvent, HttpError> {
         let query = Query {
-            study: Some(study.clone()),
-            series: Some(series.clone()),
+            study: Some(part.study.clone()),
+            series: Some(part.series.clone()),
             limit: Some(1),
             ..Query::all(Level::Series)
         };
-        let page = search::find(&archive.db, &query, &self.visibility.clone().within(collection.clone())).await?;
+        let within = self.visibility.clone().within(part.collection.clone());
+        let page = search::find(&archive.db, &query, &within).await?;
         let found = page.rows.into_iter().find_map(|row| row.series);
         let found = found.ok_or_else(HttpError::not_found)?;
-        let event = AuditEvent {
-            actor: read.principal.clone(),
+        Ok(AuditEvent {
+            actor: principal.to_owned(),
             action: "read".to_owned(),
             subject: found.accession.to_string(),
-            detail: serde_json::json!({"collection": collection}),
-        };
-        let tx = archive.db.begin_write().await?;
-        audit::append(&tx, &[event]).await?;
-        tx.commit().await?;
-        archive.reads.enter(minute, read);
-        Ok(())
+            detail: serde_json::json!({"collection": part.collection}),
+        })
     }
 }

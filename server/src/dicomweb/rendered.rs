@@ -273,7 +273,7 @@ async fn representative(asked: &Asked, archive: &Archive) -> Result<ImageEntry, 
     for batch in [vec![middle], ids] {
         for image in retrieve::by_ids(&archive.db, &asked.visibility, &batch).await? {
             if wado::frame_count(&image) > 0 {
-                wado::note(&mut asked.reader(), archive, &image).await?;
+                wado::note(&mut asked.reader(), archive, std::slice::from_ref(&image)).await?;
                 return Ok(image);
             }
             without_pixels.get_or_insert(image);

@@ -12,14 +12,14 @@ use bytes::Bytes;
 use futures::TryStreamExt as _;
 use isocenter_imaging::FrameMap;
 use isocenter_model::TransferSyntaxUid;
-use isocenter_schema::retrieve::{self, ImageEntry};
+use isocenter_schema::retrieve::{self, ImageEntry, MetadataRow};
 use sha2::{Digest as _, Sha256};
 
 use super::accept::{self, FrameForm, InstanceForm, Packaging, Wanted};
 use super::answer::{self, Outgoing, Parts, Stop};
 use super::{Asked, instance_url, json, object};
 use crate::archive::Archive;
-use crate::audit::Reader;
+use crate::audit::{Part, Reader};
 use crate::cpu::Queue;
 use crate::http_error::HttpError;
 
@@ -46,17 +46,23 @@ pub async fn one(asked: &Asked, archive: &Archive) -> Result<ImageEntry, HttpErr
     };
     let found = retrieve::instance(&archive.db, &asked.visibility, study, series, instance).await?;
     let image = found.ok_or_else(HttpError::not_found)?;
-    note(&mut asked.reader(), archive, &image).await?;
+    note(&mut asked.reader(), archive, std::slice::from_ref(&image)).await?;
     Ok(image)
 }
 
-/// Writes down that an image is read, where that has to be.
+/// Writes down that images are read, where that has to be.
 ///
 /// # Errors
 /// When it cannot be written down.
-pub async fn note(reader: &mut Reader, archive: &Archive, image: &ImageEntry) -> Result<(), HttpError> {
-    let (study, series) = (&image.study_instance_uid, &image.series_instance_uid);
-    reader.reads(archive, &image.collection, study, series).await
+pub async fn note(reader: &mut Reader, archive: &Archive, images: &[ImageEntry]) -> Result<(), HttpError> {
+    fn part(image: &ImageEntry) -> Part<'_> {
+        Part {
+            collection: &image.collection,
+            study: &image.study_instance_uid,
+            series: &image.series_instance_uid,
+        }
+    }
+    reader.reads(archive, images.iter().map(part)).await
 }
 
 /// Returns the number of frames of an image; 0 where it has no pixels.
@@ -115,7 +121,7 @@ pub async fn instances(asked: Asked, archive: web::Data<Archive>) -> Result<Http
         answer.content_type("application/dicom");
         return answer::streamed(answer, move |mut out| async move {
             for image in first.iter().take(1) {
-                note(&mut reader, &archive, image).await?;
+                note(&mut reader, &archive, std::slice::from_ref(image)).await?;
                 write_instance(&archive, image, form(&wanted, image)?, &mut out).await?;
             }
             Ok(out)
@@ -128,8 +134,8 @@ pub async fn instances(asked: Asked, archive: web::Data<Archive>) -> Result<Http
         let mut parts = Parts::new(out, boundary);
         let mut batch = Some(first);
         while let Some(images) = batch {
+            note(&mut reader, &archive, &images).await?;
             for image in &images {
-                note(&mut reader, &archive, image).await?;
                 let form = form(&wanted, image)?;
                 let syntax = match form {
                     InstanceForm::AsStored => image.transfer_syntax_uid.as_str(),
@@ -186,6 +192,14 @@ async fn write_instance(
     }
 }
 
+fn part(row: &MetadataRow) -> Part<'_> {
+    Part {
+        collection: &row.collection,
+        study: &row.study_instance_uid,
+        series: &row.series_instance_uid,
+    }
+}
+
 /// `GET …/metadata`
 pub async fn metadata(asked: Asked, archive: web::Data<Archive>) -> Result<HttpResponse, HttpError> {
     asked.json()?;
@@ -213,15 +227,8 @@ pub async fn metadata(asked: Asked, archive: web::Data<Archive>) -> Result<HttpR
         let mut lead = "[";
         let mut reader = asked.reader();
         while let Some(rows) = batches.try_next().await? {
+            reader.reads(&archive, rows.iter().map(part)).await?;
             for row in rows {
-                reader
-                    .reads(
-                        &archive,
-                        &row.collection,
-                        &row.study_instance_uid,
-                        &row.series_instance_uid,
-                    )
-                    .await?;
                 let (study, series) = (row.study_instance_uid.as_str(), row.series_instance_uid.as_str());
                 let url = instance_url(&asked.base, study, series, row.sop_instance_uid.as_str());
                 let record = json::splice(&row.record, &url).map_err(|error| HttpError::internal(&error))?;

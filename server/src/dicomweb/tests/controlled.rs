@@ -117,3 +117,26 @@ async fn reads_of_controlled_data_are_written_down_once_a_minute() {
     }
     assert_eq!(traces(&world).await.len(), before);
 }
+
+#[actix_web::test]
+async fn the_series_of_a_study_are_written_down_together() {
+    let clock = Arc::new(Standing(Mutex::new("2026-01-31T12:00:10Z".parse().unwrap())));
+    let world = crate::world::world_at(clock.clone()).await;
+    let admin = client(&world, Some(&world.token)).await;
+    let base = format!("/collections/{}", collection(&world, Access::Controlled).await);
+    let stored = admin.store(&format!("{base}/studies"), &phantoms()).await;
+    assert_eq!(stored.status.as_u16(), 202, "{:?}", stored.body);
+    // The MR study of the phantom has two series.
+    let found = admin.get(&format!("{base}/series?Modality=MR"), JSON).await.json();
+    let study = format!("{base}/studies/{}", text(&found[0], "0020000D"));
+    for (path, times) in [(study.clone(), 1), (format!("{study}/metadata"), 2)] {
+        assert_eq!(admin.status(&path, "*/*").await, 200);
+        let events = audit::recent(&world.archive.db, None, 1000).await.unwrap();
+        let mut at: Vec<_> = events.iter().filter(|e| e.action == "read").map(|e| e.at).collect();
+        assert_eq!(at.len(), 2 * times, "{path}");
+        // One transaction has one time.
+        at.dedup();
+        assert_eq!(at.len(), times, "{path}");
+        *clock.0.lock() += TimeDelta::minutes(1);
+    }
+}
