@@ -5,7 +5,9 @@
 //! releasing and erasing go on; at the *low* mark the log, the metrics and `doctor` say so. What lies in an S3 store or a
 //! database server has no disk here; the folder of spills and of the embedded database always has.
 
+use std::future::Future;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -19,6 +21,8 @@ use crate::metrics::METRICS;
 
 /// How old an answer may be.
 const FRESH: Duration = Duration::from_secs(1);
+/// How long somebody waits for one.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Marks where the settings name none: so many bytes, or so many parts of a thousand of a small disk.
 const LOW: (u64, u64) = (10 << 30, 50);
 const CRITICAL: (u64, u64) = (1 << 30, 10);
@@ -55,13 +59,77 @@ pub struct Seen {
     pub available: u64,
 }
 
+/// Before the first answer.
+const UNKNOWN: Seen = Seen {
+    state: State::Fine,
+    available: u64::MAX,
+};
+
 /// The disks of this archive.
 pub struct Disk {
     storage: Storage,
     data_dir: PathBuf,
     low: Option<u64>,
     critical: Option<u64>,
+    watch: Watch,
+}
+
+/// The last look, and the one that is under way.
+///
+/// There is never more than one: a look that hangs holds one thread, and everybody else goes by what was seen before.
+#[derive(Default)]
+struct Watch {
     last: Mutex<Option<(Instant, Seen)>>,
+    looking: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Watch {
+    /// Returns how it stands. Where this call looked and was answered in time, also how it stood before.
+    async fn seen(
+        &self,
+        look: impl Future<Output = Option<Seen>> + Send + 'static,
+        patience: Duration,
+    ) -> (Seen, Option<Seen>) {
+        let last = *self.last.lock();
+        let before = last.map_or(UNKNOWN, |(_, seen)| seen);
+        if last.is_some_and(|(at, _)| at.elapsed() < FRESH) {
+            return (before, None);
+        }
+        let Ok(turn) = Arc::clone(&self.looking).try_lock_owned() else {
+            return (before, None);
+        };
+        // A task of its own: it keeps its turn until the disk answers, however long nobody waits for it any more.
+        let looking = tokio::spawn(async move {
+            let seen = look.await;
+            drop(turn);
+            seen
+        });
+        let Ok(answered) = tokio::time::timeout(patience, looking).await else {
+            tracing::warn!("a disk does not answer");
+            return (before, None);
+        };
+        let seen = answered.ok().flatten().unwrap_or(UNKNOWN);
+        *self.last.lock() = Some((Instant::now(), seen));
+        (seen, Some(before))
+    }
+}
+
+fn report(before: Seen, now: Seen) {
+    if before.state != now.state {
+        let (state, available) = (now.state.as_str(), now.available);
+        match now.state {
+            State::Fine => tracing::info!(state, available, "disk space"),
+            State::Low | State::Critical => tracing::warn!(state, available, "disk space"),
+        }
+    }
+    METRICS
+        .disk_available_bytes
+        .set(i64::try_from(now.available).unwrap_or(i64::MAX));
+    METRICS.disk_state.set(match now.state {
+        State::Fine => 0,
+        State::Low => 1,
+        State::Critical => 2,
+    });
 }
 
 /// Returns how it stands with one disk.
@@ -90,52 +158,31 @@ impl Disk {
             data_dir: settings.data_dir.clone(),
             low: settings.disk_low,
             critical: settings.disk_critical,
-            last: Mutex::new(None),
+            watch: Watch::default(),
         }
     }
 
-    async fn look(&self) -> Option<Seen> {
-        let data_dir = self.data_dir.clone();
+    /// Looks at every disk. Nothing here says for how long: a network folder whose server is away answers when it is back.
+    async fn look(storage: Storage, data_dir: PathBuf, low: Option<u64>, critical: Option<u64>) -> Option<Seen> {
         let own = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&data_dir));
         let own = own.await.ok().and_then(Result::ok).map(|facts| FreeSpace {
             available: facts.f_bavail.saturating_mul(facts.f_frsize),
             total: facts.f_blocks.saturating_mul(facts.f_frsize),
         });
-        let store = self.storage.free_space().await.ok().flatten();
+        let store = storage.free_space().await.ok().flatten();
         let judged = [own, store].into_iter().flatten();
         judged
-            .map(|space| judge(space, self.low, self.critical))
+            .map(|space| judge(space, low, critical))
             .max_by_key(|seen| (seen.state, std::cmp::Reverse(seen.available)))
     }
 
     /// Returns how it stands; a disk that does not answer has not run out of space, and what is written to it will tell.
     pub async fn seen(&self) -> Seen {
-        let last = *self.last.lock();
-        if let Some((_, seen)) = last.filter(|(at, _)| at.elapsed() < FRESH) {
-            return seen;
+        let look = Self::look(self.storage.clone(), self.data_dir.clone(), self.low, self.critical);
+        let (seen, before) = self.watch.seen(look, PATIENCE).await;
+        if let Some(before) = before {
+            report(before, seen);
         }
-        let unknown = Seen {
-            state: State::Fine,
-            available: u64::MAX,
-        };
-        let seen = self.look().await.unwrap_or(unknown);
-        *self.last.lock() = Some((Instant::now(), seen));
-        let before = last.map_or(State::Fine, |(_, seen)| seen.state);
-        if before != seen.state {
-            let (state, available) = (seen.state.as_str(), seen.available);
-            match seen.state {
-                State::Fine => tracing::info!(state, available, "disk space"),
-                State::Low | State::Critical => tracing::warn!(state, available, "disk space"),
-            }
-        }
-        METRICS
-            .disk_available_bytes
-            .set(i64::try_from(seen.available).unwrap_or(i64::MAX));
-        METRICS.disk_state.set(match seen.state {
-            State::Fine => 0,
-            State::Low => 1,
-            State::Critical => 2,
-        });
         seen
     }
 
@@ -150,7 +197,7 @@ pub struct Guarded<S> {
     /// The way in.
     pub sink: S,
     /// The disks.
-    pub disk: std::sync::Arc<Disk>,
+    pub disk: Arc<Disk>,
 }
 
 #[async_trait]
@@ -198,6 +245,41 @@ mod tests {
         assert_eq!(state(space(900_000, 1_000_000), Some(950_000), Some(10)), State::Low);
         assert_eq!(state(space(9, 1_000_000), Some(950_000), Some(10)), State::Critical);
         assert_eq!(state(space(0, 1_000_000), Some(0), Some(0)), State::Fine);
+    }
+
+    #[actix_web::test]
+    async fn a_disk_that_hangs_is_asked_once_and_holds_up_nobody() {
+        let watch = Watch::default();
+        let low = Seen {
+            state: State::Low,
+            available: 7,
+        };
+        let soon = Duration::from_millis(20);
+        assert_eq!(
+            watch.seen(async move { Some(low) }, PATIENCE).await,
+            (low, Some(UNKNOWN))
+        );
+        // What was seen just now need not be seen again.
+        assert_eq!(watch.seen(async { None }, PATIENCE).await, (low, None));
+        let age = |watch: &Watch| watch.last.lock().as_mut().unwrap().0 -= FRESH;
+        age(&watch);
+        let (answer, hangs) = tokio::sync::oneshot::channel::<Seen>();
+        let hanging = async move { hangs.await.ok() };
+        assert_eq!(watch.seen(hanging, soon).await, (low, None));
+        // Nobody looks or waits while it hangs: with this patience a look would never end.
+        let never = Duration::from_secs(1 << 40);
+        for _ in 0..3 {
+            assert_eq!(watch.seen(std::future::pending(), never).await, (low, None));
+        }
+        answer.send(low).unwrap();
+        while watch.looking.try_lock().is_err() {
+            tokio::task::yield_now().await;
+        }
+        let fine = Seen {
+            state: State::Fine,
+            available: 9,
+        };
+        assert_eq!(watch.seen(async move { Some(fine) }, PATIENCE).await, (fine, Some(low)));
     }
 
     #[actix_web::test]

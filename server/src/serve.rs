@@ -21,6 +21,11 @@ use crate::{cors, dicomweb, health, jobs, metrics, portal, similar};
 
 /// How long what runs may take to finish after the word to stop.
 const STOP_DEADLINE: Duration = Duration::from_secs(40);
+/// How long cutting it off may take.
+const CUT_OFF: Duration = Duration::from_secs(2);
+/// How long the last commit and the closing of the database may take after that. Service managers end by force what takes a
+/// minute.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(12);
 
 /// The OpenAPI document of `/api/v1`.
 #[derive(OpenApi)]
@@ -102,6 +107,8 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         ae_title = %archive.settings.ae_title,
         "isocenter is ready"
     );
+    // The first look at the disks comes before the first object.
+    archive.disk.seen().await;
     archive.ready.store(true, std::sync::atomic::Ordering::Release);
     let server = tokio::spawn(http);
     greet(&archive, http_address).await?;
@@ -114,11 +121,19 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     };
     if tokio::time::timeout(STOP_DEADLINE, finished).await.is_err() {
         tracing::warn!("what still runs is cut off; nobody was told that it succeeded");
-        handle.stop(false).await;
+        let _ = tokio::time::timeout(CUT_OFF, handle.stop(false)).await;
     }
     server.abort();
-    archive.close().await;
+    close_within(&archive, CLOSE_DEADLINE).await;
     Ok(())
+}
+
+/// Closes the archive, or leaves it where a store or a database that hangs would keep it open for ever: the next start
+/// replays what was put and not committed.
+async fn close_within(archive: &Archive, deadline: Duration) {
+    if tokio::time::timeout(deadline, archive.close()).await.is_err() {
+        tracing::warn!("store or database did not end in time; the next start goes on from what they hold");
+    }
 }
 
 /// Shows a person who starts an archive for the first time the way in. Only on a terminal: a log is read by others.

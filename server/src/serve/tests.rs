@@ -112,3 +112,13 @@ async fn a_new_archive_has_one_link_that_leads_in() {
         .unwrap();
     assert_eq!(again, None);
 }
+
+#[actix_web::test]
+async fn a_database_that_hangs_does_not_keep_the_program_from_ending() {
+    let world = world().await;
+    // A connection that never comes back is what a hung disk or server looks like to who closes the database.
+    let held = world.archive.db.begin_write().await.unwrap();
+    close_within(&world.archive, Duration::from_millis(50)).await;
+    assert!(!world.archive.commits());
+    drop(held);
+}
