@@ -10,6 +10,7 @@ use std::time::Duration;
 use actix_web::middleware::{NormalizePath, TrailingSlash, from_fn};
 use actix_web::{App, HttpServer, web};
 use anyhow::Context as _;
+use isocenter_model::rights::Role;
 use tokio::sync::watch;
 use utoipa::OpenApi;
 
@@ -164,8 +165,12 @@ async fn first_link(archive: &Archive, listening: SocketAddr) -> anyhow::Result<
     if session::had_link(&archive.db).await? {
         return Ok(None);
     }
-    let code = session::link(&archive.db, session::LINK_FOR, "first start").await?;
-    let settings = &archive.settings;
+    let made = session::link(&archive.db, Role::Admin, None, session::LINK_FOR, "first start").await?;
+    Ok(Some(login_url(&archive.settings, listening, &made.code)))
+}
+
+/// Returns the address that a person follows to log in.
+pub(crate) fn login_url(settings: &Settings, listening: SocketAddr, code: &str) -> String {
     let root = match &settings.public_url {
         Some(url) => url.as_str().trim_end_matches('/').to_owned(),
         None => {
@@ -178,7 +183,7 @@ async fn first_link(archive: &Archive, listening: SocketAddr) -> anyhow::Result<
             format!("{scheme}://{address}")
         }
     };
-    Ok(Some(format!("{root}/login?code={code}")))
+    format!("{root}/login?code={code}")
 }
 
 /// Adds everything that the archive answers over HTTP.

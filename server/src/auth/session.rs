@@ -6,12 +6,15 @@
 //! something is read and nowhere else: whatever changes the archive needs a token in a header, which no foreign page can put
 //! there. A cookie that is good no more counts as none, for a browser sends it unasked.
 
+use std::collections::BTreeSet;
+
 use actix_web::HttpRequest;
 use actix_web::cookie::{Cookie, SameSite, time};
 use actix_web::http::Method;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
+use isocenter_model::CollectionAccession;
 use isocenter_model::rights::Role;
 use isocenter_schema::audit::{self, AuditEvent};
 use isocenter_schema::tokens::{self, NewToken, Token, TokenKind};
@@ -53,11 +56,28 @@ async fn note(tx: &Transaction, actor: &str, action: &str, subject: &str) -> iso
     audit::append(tx, &[event]).await
 }
 
-/// Makes the code of a link that logs an administrator in, once, within `good_for`.
+/// A link that was just made; its code is never shown again.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// Public id, for the list, the audit trail and revocation.
+    pub id: String,
+    /// The code, as the address bears it.
+    pub code: String,
+    /// When it stops being good.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Makes a link that logs its holder in, once, within `good_for`: in that role, and for those collections or for all.
 ///
 /// # Errors
 /// When the database fails or the system has no randomness.
-pub async fn link(db: &Database, good_for: TimeDelta, actor: &str) -> anyhow::Result<String> {
+pub async fn link(
+    db: &Database,
+    role: Role,
+    collections: Option<BTreeSet<CollectionAccession>>,
+    good_for: TimeDelta,
+    actor: &str,
+) -> anyhow::Result<Link> {
     let secret = draw('l', LINK_PREFIX)?;
     let expires_at = db.now().await? + good_for;
     let tx = db.begin_write().await?;
@@ -66,8 +86,8 @@ pub async fn link(db: &Database, good_for: TimeDelta, actor: &str) -> anyhow::Re
         secret_hash: tokens::secret_hash(secret.text.as_bytes()),
         kind: TokenKind::Link,
         principal: None,
-        role: Role::Admin,
-        collections: None,
+        role,
+        collections,
         label: String::new(),
         issuer: String::new(),
         expires_at: Some(expires_at),
@@ -75,7 +95,11 @@ pub async fn link(db: &Database, good_for: TimeDelta, actor: &str) -> anyhow::Re
     tokens::create(&tx, &new).await?;
     note(&tx, actor, "create log-in link", &secret.id).await?;
     tx.commit().await?;
-    Ok(secret.text)
+    Ok(Link {
+        id: secret.id,
+        code: secret.text,
+        expires_at,
+    })
 }
 
 /// Returns whether a link was ever made.

@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use clap::{Args, Subcommand};
 use isocenter_model::CollectionAccession;
 use isocenter_model::rights::Role;
-use isocenter_schema::tokens::{self, TokenKind};
+use isocenter_schema::tokens::{self, Token, TokenKind};
 use serde_json::{Value, json};
 
 use super::Output;
 use crate::archive::Archive;
-use crate::auth::token;
+use crate::auth::{session, token};
+
+/// Who the audit trail names.
+const ACTOR: &str = "command line";
 
 /// What to do with tokens.
 #[derive(Debug, Subcommand)]
@@ -18,8 +21,12 @@ pub(crate) enum Command {
     /// Make a bearer token and print it; it is never shown again
     Create(Create),
     /// List the tokens, without their secrets
-    List,
-    /// Revoke a token at once
+    List {
+        /// List the sessions of browsers and the links that open them instead
+        #[arg(long)]
+        sessions: bool,
+    },
+    /// Revoke a token, a session or a log-in link at once
     Revoke {
         /// Its public id
         id: String,
@@ -41,10 +48,27 @@ pub(crate) struct Create {
     /// Days until it expires; never where nothing is said
     #[arg(long)]
     days: Option<u32>,
+    /// Make a link for a browser instead, good for one log-in within 15 minutes
+    #[arg(long, conflicts_with_all = ["days", "issuer"])]
+    link: bool,
 }
 
 fn role(name: &str) -> Result<Role, String> {
     Role::from_name(name).ok_or_else(|| "expected admin, curator, submitter, edge or researcher".into())
+}
+
+fn row(token: &Token) -> Value {
+    json!({
+        "id": token.id,
+        "kind": token.kind,
+        "principal": token.principal,
+        "role": token.role,
+        "collections": token.collections,
+        "issuer": token.issuer,
+        "created_at": token.created_at,
+        "expires_at": token.expires_at,
+        "revoked_at": token.revoked_at,
+    })
 }
 
 /// Runs the command.
@@ -65,6 +89,14 @@ pub(crate) async fn run(command: Command, archive: &Archive, output: Output) -> 
             );
             let collections: Option<BTreeSet<_>> =
                 (!create.collection.is_empty()).then(|| create.collection.into_iter().collect());
+            if create.link {
+                let made = session::link(&archive.db, create.role, collections, session::LINK_FOR, ACTOR).await?;
+                let link = crate::serve::login_url(&archive.settings, archive.settings.http, &made.code);
+                let answer = json!({"id": made.id, "link": link, "expires_at": made.expires_at});
+                output.answer(&answer, |_| link.clone())?;
+                archive.close().await;
+                return Ok(0);
+            }
             let expires_at = create
                 .days
                 .map(|days| archive.clock.now() + chrono::Duration::days(i64::from(days)));
@@ -74,27 +106,28 @@ pub(crate) async fn run(command: Command, archive: &Archive, output: Output) -> 
                 collections,
                 create.issuer.trim(),
                 expires_at,
-                "command line",
+                ACTOR,
             )
             .await?;
             output.answer(&made, |made| made.secret.clone())?;
         }
-        Command::List => {
-            let rows: Vec<Value> = tokens::list(&archive.db, TokenKind::Bearer)
-                .await?
-                .into_iter()
-                .map(|t| {
-                    json!({"id": t.id, "role": t.role, "collections": t.collections, "issuer": t.issuer, "created_at": t.created_at,
-                        "expires_at": t.expires_at, "revoked_at": t.revoked_at})
-                })
-                .collect();
+        Command::List { sessions } => {
+            let kinds: &[_] = if sessions {
+                &[TokenKind::Link, TokenKind::Session]
+            } else {
+                &[TokenKind::Bearer]
+            };
+            let mut rows = Vec::new();
+            for kind in kinds {
+                rows.extend(tokens::list(&archive.db, *kind).await?.iter().map(row));
+            }
             output.answer(&rows, |rows| rows.iter().map(|row| format!("{row}\n")).collect())?;
         }
         Command::Revoke { id } => {
             let tx = archive.db.begin_write().await?;
             tokens::revoke(&tx, &id).await?;
             let event = isocenter_schema::audit::AuditEvent {
-                actor: "command line".to_owned(),
+                actor: ACTOR.to_owned(),
                 action: "revoke token".to_owned(),
                 subject: id.clone(),
                 detail: json!({}),

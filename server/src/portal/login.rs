@@ -97,6 +97,7 @@ mod tests {
     use actix_web::http::Method;
     use actix_web::test::{self, TestRequest};
     use chrono::TimeDelta;
+    use isocenter_model::rights::Role;
     use isocenter_schema::tokens::{self, TokenKind};
 
     use super::*;
@@ -131,9 +132,9 @@ mod tests {
     }
 
     async fn code(world: &World, minutes: i64) -> String {
-        session::link(&world.archive.db, TimeDelta::minutes(minutes), "test")
-            .await
-            .unwrap()
+        let good_for = TimeDelta::minutes(minutes);
+        let made = session::link(&world.archive.db, Role::Admin, None, good_for, "test");
+        made.await.unwrap().code
     }
 
     #[actix_web::test]
@@ -214,6 +215,36 @@ mod tests {
                 .unwrap()
                 .is_empty()
         );
+    }
+
+    #[actix_web::test]
+    async fn a_link_gives_the_role_that_it_was_made_for() {
+        let world = world().await;
+        world.store_phantom().await;
+        let good_for = TimeDelta::minutes(15);
+        let made = session::link(&world.archive.db, Role::Researcher, None, good_for, "test");
+        let path = format!("/login?code={}", made.await.unwrap().code);
+        let opened = ask(&world, Method::GET, &path, None).await;
+        let cookie = opened.cookie.unwrap();
+        let page = ask(&world, Method::GET, "/", Some(cookie.value())).await.body;
+        assert!(page.contains("/logout") && !page.contains("/thumbnail"));
+    }
+
+    #[actix_web::test]
+    async fn a_session_that_is_revoked_ends_at_once() {
+        let world = world().await;
+        let path = format!("/login?code={}", code(&world, 15).await);
+        let opened = ask(&world, Method::GET, &path, None).await;
+        let cookie = opened.cookie.unwrap();
+        let sessions = tokens::list(&world.archive.db, TokenKind::Session).await.unwrap();
+        let [session] = sessions.as_slice() else {
+            panic!("{sessions:?}")
+        };
+        let tx = world.archive.db.begin_write().await.unwrap();
+        tokens::revoke(&tx, &session.id).await.unwrap();
+        tx.commit().await.unwrap();
+        let page = ask(&world, Method::GET, "/", Some(cookie.value())).await.body;
+        assert!(!page.contains("/logout"));
     }
 
     #[actix_web::test]
