@@ -1,22 +1,27 @@
 //! What the overlap of two commit groups must not change: every object is stored once, whoever sends it beside whom, and what
 //! is remembered of a patient never outlives what the database says.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::{tags, uids};
 use dicom_object::InMemDicomObject;
 use futures::future::join_all;
-use isocenter_ingest::{Pipeline, Settings, Sink};
+use isocenter_ingest::{Pipeline, Settings, Sink, replay};
 use isocenter_model::arrival::{Form, Refusal, Source};
+use isocenter_model::query::Query;
 use isocenter_model::rights::{Access, Collections, Visibility};
-use isocenter_model::{Arrival, CollectionAccession, InstanceSink, Outcome, Route, SystemClock, TransferSyntaxUid};
+use isocenter_model::{
+    Arrival, CollectionAccession, InstanceSink, Level, Outcome, Route, SystemClock, TransferSyntaxUid,
+};
 use isocenter_schema::audit::Chain;
 use isocenter_schema::record::{CollectionRecord, Lifecycle, Originals, Record, ReleaseRule};
-use isocenter_schema::{Database, commit, individuals, packs, stats};
+use isocenter_schema::{Database, commit, individuals, packs, search, stats};
+use isocenter_storage::fail::{Action, Plan, Point};
 use isocenter_storage::{MasterKey, PackBuilder, Storage, StorageSettings};
 use url::Url;
 
@@ -25,17 +30,23 @@ struct Archive {
     sink: Sink,
     storage: Storage,
     collection: CollectionAccession,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 async fn archive() -> Archive {
+    archive_with(Plan::default()).await
+}
+
+/// Makes an archive whose store fails as planned; the first put is the collection's own.
+async fn archive_with(fail: Plan) -> Archive {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| Url::from_directory_path(folder.path().join(name)).unwrap();
     let url = format!("sqlite://{}", folder.path().join("isocenter.db").display());
     let db = Database::open(&url).await.unwrap();
     db.migrate().await.unwrap();
     db.set_audit_chain(Chain::new("test", [7; 32]));
-    let settings = StorageSettings::new(at("blobs"), at("keys"), folder.path().join("spill"));
+    let mut settings = StorageSettings::new(at("blobs"), at("keys"), folder.path().join("spill"));
+    settings.fail = fail;
     let opened = Storage::open(settings, MasterKey::from_bytes([9; 32])).await.unwrap();
     let storage = opened.storage.clone();
     let collection = CollectionAccession::numbered(CollectionAccession::DEFAULT_PREFIX, 1);
@@ -74,8 +85,33 @@ async fn archive() -> Archive {
         sink: Sink(pipeline),
         storage,
         collection,
-        _folder: folder,
+        folder,
     }
+}
+
+fn everything() -> Visibility {
+    Visibility {
+        everything_in: Collections::All,
+        released_with_access: Vec::new(),
+        released_in: Collections::Of(Default::default()),
+        within: Collections::All,
+    }
+}
+
+/// Returns collection, accessions and UID of every image, in order.
+async fn images(db: &Database) -> Vec<[String; 4]> {
+    let query = Query::all(Level::Instance);
+    let page = search::find(db, &query, &everything()).await.unwrap();
+    let said = |row: search::Row| {
+        let (study, series, image) = (row.study.unwrap(), row.series.unwrap(), row.image.unwrap());
+        [
+            study.accession.to_string(),
+            series.accession.to_string(),
+            image.accession.to_string(),
+            image.sop_instance_uid.to_string(),
+        ]
+    };
+    page.rows.into_iter().map(said).collect()
 }
 
 /// An instance without pixels, of one patient's study and series.
@@ -99,7 +135,73 @@ fn instance(patient: u32, number: u32) -> Vec<u8> {
     bytes
 }
 
+/// Whether an object was taken as a new one; `None` where its sender was told to come back.
+fn taken(outcome: &Outcome) -> Option<bool> {
+    match outcome {
+        Outcome::Stored { duplicate, .. } => Some(!duplicate),
+        Outcome::Refused {
+            refusal: Refusal::OutOfResources,
+            ..
+        } => None,
+        other => panic!("{other:?}"),
+    }
+}
+
 impl Archive {
+    /// Asks the question after a fault: what was acknowledged is there, once; what was refused is taken when it comes again;
+    /// and the store alone gives the same archive.
+    async fn holds_what_was_acknowledged(&self, sent: &[((u32, u32), Outcome)]) {
+        for ((patient, number), before) in sent {
+            let again = taken(&self.send(*patient, *number).await);
+            assert_eq!(again, Some(taken(before).is_none()), "{patient} {number}");
+        }
+        let patients: std::collections::BTreeSet<u32> = sent.iter().map(|((patient, _), _)| *patient).collect();
+        let (patients, objects) = (patients.len() as u64, sent.len() as u64);
+        let totals = stats::totals(&self.db, &everything()).await.unwrap();
+        assert_eq!(
+            (totals.individuals, totals.studies, totals.series, totals.images),
+            (patients, patients, patients, objects)
+        );
+        assert_eq!(stats::wrong_counters(&self.db).await.unwrap(), []);
+        let url = format!("sqlite://{}", self.folder.path().join("rebuilt.db").display());
+        let rebuilt = Database::open(&url).await.unwrap();
+        rebuilt.migrate().await.unwrap();
+        rebuilt.set_audit_chain(Chain::new("rebuilt", [7; 32]));
+        replay::run(&rebuilt, &self.storage, replay::From::Beginning)
+            .await
+            .unwrap();
+        let (there, again) = (images(&self.db).await, images(&rebuilt).await);
+        assert_eq!(there.len() as u64, objects);
+        let sorted = |mut images: Vec<[String; 4]>| {
+            images.sort();
+            images
+        };
+        assert_eq!(sorted(there), sorted(again));
+    }
+
+    /// Waits until so many packs are in the store.
+    async fn packs_are(&self, least: usize) {
+        loop {
+            let there = self.storage.list_packs(None);
+            if futures::StreamExt::collect::<Vec<_>>(there).await.len() >= least {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Returns whether the store has bytes that have no name yet.
+    fn something_is_being_put(&self) -> bool {
+        fn holds_a_file(folder: &std::path::Path) -> bool {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            entries.map(|entry| entry.path()).any(|path| match path.is_dir() {
+                true => holds_a_file(&path),
+                false => path.metadata().is_ok_and(|meta| meta.len() > 0),
+            })
+        }
+        holds_a_file(&self.folder.path().join("blobs/temporary"))
+    }
+
     async fn send(&self, patient: u32, number: u32) -> Outcome {
         let arrival = Arrival {
             route: Route {
@@ -137,13 +239,7 @@ async fn the_same_objects_from_many_senders_at_once_are_stored_once() {
         }
     }
     assert_eq!((new, again), (40, 280));
-    let everything = Visibility {
-        everything_in: Collections::All,
-        released_with_access: Vec::new(),
-        released_in: Collections::Of(Default::default()),
-        within: Collections::All,
-    };
-    let totals = stats::totals(&archive.db, &everything).await.unwrap();
+    let totals = stats::totals(&archive.db, &everything()).await.unwrap();
     assert_eq!(
         (totals.individuals, totals.studies, totals.series, totals.images),
         (4, 4, 4, 40)
@@ -220,4 +316,65 @@ async fn a_pack_whose_rows_were_not_committed_is_never_applied_later() {
     let there: Vec<_> = there.into_iter().map(Result::unwrap).collect();
     assert_eq!(there.len(), 3, "the collection's and two of images");
     assert!(there.iter().all(|name| known.contains(name)));
+}
+
+/// The second of two groups fails while the first is still being flushed. What came with the first is forgotten then, and a
+/// third group knows the patient neither from memory nor from the database.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_put_that_fails_beside_another_costs_its_own_group_and_nothing_else() {
+    // On a machine that is busy the first may be through before the second begins: then it is tried again.
+    for _ in 0..20 {
+        let plan = Plan::default()
+            .with(Point::BeforeFlush, Action::Delay(Duration::from_millis(700)), 1, 1)
+            .with(Point::BeforeFlush, Action::Unavailable, 2, 1);
+        let archive = Arc::new(archive_with(plan).await);
+        let begin = |patient: u32, number: u32| {
+            let archive = Arc::clone(&archive);
+            tokio::spawn(async move { archive.send(patient, number).await })
+        };
+        let first = begin(1, 1);
+        // Its bytes lie in the store's temporary folder as soon as it waits for its flush.
+        while !first.is_finished() && !archive.something_is_being_put() {
+            tokio::task::yield_now().await;
+        }
+        let second = begin(1, 2).await.unwrap();
+        let third = begin(1, 3);
+        let beside = taken(&second).is_none() && !first.is_finished();
+        let (first, third) = (first.await.unwrap(), third.await.unwrap());
+        let sent = [((1, 1), first), ((1, 2), second), ((1, 3), third)];
+        if beside {
+            assert_eq!(taken(&sent[0].1), Some(true));
+            assert_eq!(taken(&sent[2].1), Some(true));
+        }
+        archive.holds_what_was_acknowledged(&sent).await;
+        if beside {
+            return;
+        }
+    }
+    panic!("the two were never on their way at the same time");
+}
+
+/// The first of two groups is put, and its rows are not committed; the second was put together in the belief that they would be.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_transaction_that_fails_before_another_leaves_no_row_that_the_other_hangs_on() {
+    let archive = Arc::new(archive().await);
+    let begin = |patient: u32, number: u32| {
+        let archive = Arc::clone(&archive);
+        tokio::spawn(async move { archive.send(patient, number).await })
+    };
+    // Numbers for accessions are drawn in blocks; none is drawn below.
+    let before = archive.send(9, 1).await;
+    // The database refuses to be written to for longer than the first waits.
+    let lock = archive.db.begin_write().await.unwrap();
+    let first = begin(1, 1);
+    archive.packs_are(3).await;
+    let (second, third) = (begin(1, 2), begin(2, 1));
+    archive.packs_are(4).await;
+    let first = first.await.unwrap();
+    assert_eq!(taken(&first), None);
+    lock.rollback().await.unwrap();
+    let (second, third) = (second.await.unwrap(), third.await.unwrap());
+    let sent = [((9, 1), before), ((1, 1), first), ((1, 2), second), ((2, 1), third)];
+    archive.holds_what_was_acknowledged(&sent).await;
+    assert!(!packs::voided(&archive.db).await.unwrap().is_empty());
 }
