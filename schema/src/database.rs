@@ -72,6 +72,8 @@ pub struct Memory {
     /// ids of reports and provenances; bounded by forgetting all
     pub(crate) texts: RwLock<HashSet<i64>>,
     pub(crate) chain: RwLock<Option<Arc<Chain>>>,
+    /// where pages ended, good for the change number that stands with it
+    pub(crate) ends: crate::search::pages::Ends,
 }
 
 struct Inner {

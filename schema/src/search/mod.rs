@@ -9,6 +9,7 @@
 
 pub(crate) mod fold;
 mod matching;
+pub(crate) mod pages;
 #[cfg(test)]
 mod plans;
 mod rows;
@@ -23,8 +24,9 @@ use isocenter_model::rights::Visibility;
 use sea_orm::FromQueryResult;
 
 use crate::sql::Sql;
-use crate::{Reader, Result};
+use crate::{Reader, Result, settings};
 
+use pages::Question;
 pub use rows::{ImageRow, IndividualRow, SeriesRow, StudyRow};
 use visible::Sight;
 
@@ -69,17 +71,12 @@ struct Id {
 /// the engine fails.
 pub async fn find(db: &impl Reader, query: &Query, visibility: &Visibility) -> Result<Page> {
     let sight = Sight::new(visibility);
-    let mut sql = Sql::new(db.kind(), "SELECT ");
-    from_where(&mut sql, query, &sight, query.offset > FAR)?;
-    order(&mut sql, query);
-    let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-    sql.push(" LIMIT ")
-        .bind(signed(query.limit.unwrap_or(u64::MAX).saturating_add(1)));
-    sql.push(" OFFSET ").bind(signed(query.offset));
-    let mut ids: Vec<i64> = sql.all::<Id>(db).await?.into_iter().map(|row| row.id).collect();
-    let limit = usize::try_from(query.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-    let more = ids.len() > limit;
-    ids.truncate(limit);
+    let limit = query.limit.unwrap_or(u64::MAX);
+    let (ids, more) = if query.offset.saturating_add(limit) > FAR && query.limit.is_some() {
+        deep_page(db, query, visibility, &sight, limit).await?
+    } else {
+        page(db, query, &sight, limit, (None, query.offset)).await?
+    };
     let rows = match query.level {
         Level::Patient => patients(db, &sight, &ids).await?,
         Level::Study => studies(db, &sight, &ids).await?,
@@ -87,6 +84,55 @@ pub async fn find(db: &impl Reader, query: &Query, visibility: &Visibility) -> R
         Level::Instance => instances(db, &sight, &ids).await?,
     };
     Ok(Page { rows, more })
+}
+
+/// Finds a page from where the one before ended, if that is remembered, and remembers where this one does.
+async fn deep_page(
+    db: &impl Reader,
+    query: &Query,
+    visibility: &Visibility,
+    sight: &Sight<'_>,
+    limit: u64,
+) -> Result<(Vec<i64>, bool)> {
+    let Some(question) = Question::of(query, visibility) else {
+        return page(db, query, sight, limit, (None, query.offset)).await;
+    };
+    let change = settings::change_number(db).await?;
+    let ends = &db.memory().ends;
+    let from = match ends.before(question, change, query.offset) {
+        Some((id, offset)) => (Some(id), query.offset.saturating_sub(offset)),
+        None => (None, query.offset),
+    };
+    let (ids, more) = page(db, query, sight, limit, from).await?;
+    if let (true, Some(last)) = (more, ids.last()) {
+        ends.remember(question, change, query.offset.saturating_add(limit), *last);
+    }
+    Ok((ids, more))
+}
+
+/// Returns the row ids of a page, and whether there are more. It begins behind a row, where one is given, and so many further.
+async fn page(
+    db: &impl Reader,
+    query: &Query,
+    sight: &Sight<'_>,
+    limit: u64,
+    (behind, offset): (Option<i64>, u64),
+) -> Result<(Vec<i64>, bool)> {
+    let mut sql = Sql::new(db.kind(), "SELECT ");
+    from_where(&mut sql, query, sight, offset > FAR)?;
+    if let Some(id) = behind {
+        let column = if query.level == Level::Series { "r.id" } else { "i.id" };
+        sql.push(" AND ").push(column).push(" > ").bind(id);
+    }
+    order(&mut sql, query);
+    let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    sql.push(" LIMIT ").bind(signed(limit.saturating_add(1)));
+    sql.push(" OFFSET ").bind(signed(offset));
+    let mut ids: Vec<i64> = sql.all::<Id>(db).await?.into_iter().map(|row| row.id).collect();
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = ids.len() > limit;
+    ids.truncate(limit);
+    Ok((ids, more))
 }
 
 /// Returns how many rows match, limit and offset left aside; [`COUNTED`] means so many or more.

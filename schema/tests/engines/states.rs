@@ -6,7 +6,7 @@ use isocenter_model::{Level, SeriesInstanceUid, StudyInstanceUid};
 use isocenter_schema::record::{Lifecycle, Record, ReleaseRecord, Scope};
 use isocenter_schema::retrieve::{self, Path};
 use isocenter_schema::states::{self, Changed};
-use isocenter_schema::{ImageState, collections, search, settings, stats};
+use isocenter_schema::{Database, ImageState, collections, search, settings, stats};
 
 use crate::world::{World, at, everything, public};
 
@@ -15,6 +15,8 @@ on_both!(
     a_release_comes_in_parts,
     answers_have_one_order_and_pages_fit_together,
     an_embargo_and_a_withdrawal_hide_at_once,
+    what_was_ever_released_was_public,
+    a_deep_page_goes_on_where_the_one_before_ended,
     metadata_comes_in_the_order_of_answers,
 );
 
@@ -206,6 +208,78 @@ async fn an_embargo_and_a_withdrawal_hide_at_once(mut world: World) {
     record.lifecycle = Lifecycle::Withdrawn;
     assert_eq!(seen(&record).await, 0);
     assert_eq!(stats::totals(&world.db, &everything()).await.unwrap().images, 1);
+}
+
+async fn a_deep_page_goes_on_where_the_one_before_ended(mut world: World) {
+    let c = world.collection(1).await;
+    let late = world.image(&c, [1, 1, 1, 5000], ImageState::Released).await;
+    let paths: Vec<[u64; 4]> = (0..1500).map(|n| [1, 1, 1 + n / 500, n]).collect();
+    world.images(&c, &paths, ImageState::Released).await;
+    let ask = async |db: &Database, offset: u64, limit: Option<u64>| -> Vec<String> {
+        let query = Query {
+            offset,
+            limit,
+            ..Query::all(Level::Instance)
+        };
+        let page = search::find(db, &query, &public()).await.unwrap();
+        let uid = |row: search::Row| row.image.unwrap().sop_instance_uid.to_string();
+        page.rows.into_iter().map(uid).collect()
+    };
+    let whole = ask(&world.db, 0, None).await;
+    let mut pages = Vec::new();
+    for page in 0..6 {
+        pages.extend(ask(&world.db, page * 300, Some(300)).await);
+    }
+    assert_eq!(pages, whole);
+    // Back and forth, and in steps that fit no page before.
+    for (offset, limit) in [
+        (1400, 7),
+        (1201, 50),
+        (1199, 2),
+        (1003, 400),
+        (0, 1100),
+        (1499, 5),
+        (1500, 5),
+        (9999, 5),
+    ] {
+        let from = usize::try_from(offset).unwrap().min(whole.len());
+        let to = (from + usize::try_from(limit).unwrap()).min(whole.len());
+        assert_eq!(
+            ask(&world.db, offset, Some(limit)).await,
+            whole[from..to],
+            "{offset} {limit}"
+        );
+    }
+    // What arrives before a page while somebody reads page after page repeats no row of it.
+    world.commit(vec![crate::world::image(late)]).await;
+    assert_eq!(ask(&world.db, 1200, Some(300)).await, whole[1200..]);
+    // Where rights or states may have changed it is counted from the beginning.
+    let tx = world.db.begin_write().await.unwrap();
+    settings::bump(&tx).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(ask(&world.db, 1200, Some(1)).await, whole[1199..1200]);
+}
+
+async fn what_was_ever_released_was_public(mut world: World) {
+    use ImageState::{Discarded, Held, Pending, Released, Withdrawn};
+    let states = [
+        (vec![], false),
+        (vec![Pending, Held, Discarded], false),
+        (vec![Pending, Released], true),
+        (vec![Withdrawn], true),
+    ];
+    for (number, (images, expected)) in (1..).zip(states) {
+        let collection = world.collection(number).await;
+        for (one, state) in (0..).zip(&images) {
+            world.images(&collection, &[[0, 0, 0, one]], *state).await;
+        }
+        let row = collections::get(&world.db, &collection).await.unwrap().unwrap();
+        assert_eq!(
+            collections::was_public(&world.db, row.id).await.unwrap(),
+            expected,
+            "{images:?}"
+        );
+    }
 }
 
 async fn metadata_comes_in_the_order_of_answers(mut world: World) {
