@@ -218,14 +218,28 @@ impl Word {
         across == 0 && gap <= high && 2 * down > high && 10 * low >= 7 * high
     }
 
-    /// Returns the word as a box with room for words that were not read: two heights at its sides, one above and below.
+    /// Returns how high its letters are at most. Where texture lies behind a word, its box is often higher than the word, but
+    /// letters are no more than twice as high as they are wide.
+    fn letter_height(&self) -> u32 {
+        let letters = u32::try_from(self.text.chars().count()).unwrap_or(u32::MAX).max(1);
+        let wide = (self.right - self.left).div_ceil(letters);
+        self.height().min(wide.saturating_mul(2)).min(64)
+    }
+
+    /// Returns the word as a box with room for words that were not read: two heights of its letters at its sides, one above
+    /// and below, less what the box has of it already.
     fn grown(&self) -> TextBox {
-        let room = self.height().min(64);
-        let (x, y) = (self.left.saturating_sub(2 * room), self.top.saturating_sub(room));
+        let height = self.letter_height();
+        let room = (3 * height)
+            .saturating_sub(self.height())
+            .div_ceil(2)
+            .min(height)
+            .max(height / 4);
+        let (x, y) = (self.left.saturating_sub(2 * height), self.top.saturating_sub(room));
         TextBox {
             x,
             y,
-            width: self.right.saturating_add(2 * room) - x,
+            width: self.right.saturating_add(2 * height) - x,
             height: self.bottom.saturating_add(room) - y,
             text: Some(self.text.clone()),
         }
@@ -278,6 +292,30 @@ mod tests {
         assert_eq!(texts, ["SMITH", "张"]);
         let first = words.first().map(Word::grown);
         assert_eq!(first.map(|b| (b.x, b.y, b.width, b.height)), Some((10, 10, 70, 30)));
+    }
+
+    #[test]
+    fn a_box_that_is_higher_than_its_letters_has_less_room() {
+        let word = |height: u32| Word {
+            left: 200,
+            top: 100,
+            right: 280,
+            bottom: 100 + height,
+            text: "OSTROWIC".to_owned(),
+            view: 0,
+            long: true,
+        };
+        let rows = |height: u32| {
+            let found = word(height).grown();
+            (found.y, found.y + found.height)
+        };
+        assert_eq!(rows(14), (86, 128), "one height above and below");
+        assert_eq!(
+            rows(30),
+            (85, 145),
+            "letters of 20 rows at most: as much in all as theirs and their room"
+        );
+        assert_eq!(rows(90), (95, 195));
     }
 
     #[test]
