@@ -61,6 +61,58 @@ async fn a_full_disk_is_answered_a700_and_503_and_reading_goes_on() {
     archive.kill();
 }
 
+/// The marks are those of the settings; no disk needs to be full for it.
+#[tokio::test]
+async fn below_the_critical_mark_peers_hear_a700_and_503_and_reading_goes_on() {
+    let mut archive = TestArchive::start(Backend::Embedded).await;
+    let admin = archive.admin.clone();
+    let first = Sample::new(1, 1, 1).file();
+    assert_eq!(archive.stow("/studies", &[first], Some(&admin)).await.0, 202);
+    let path = archive.scratch().join("second.dcm");
+    std::fs::write(&path, Sample::new(1, 1, 2).file()).unwrap();
+    let disk = async |archive: &TestArchive| {
+        let answer = archive.get("/health/ready", None, None).await;
+        assert_eq!(answer.status(), 200);
+        let said: serde_json::Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+        said["disk"].as_str().unwrap().to_owned()
+    };
+
+    assert!(archive.stop().success());
+    archive.set_environment("ISOCENTER_DISK_LOW", "1000000GiB");
+    archive.launch().await;
+    // Low is a warning and nothing else.
+    assert_eq!(disk(&archive).await, "low");
+    let third = Sample::new(1, 1, 3).file();
+    assert_eq!(archive.stow("/studies", &[third], Some(&admin)).await.0, 202);
+
+    assert!(archive.stop().success());
+    archive.set_environment("ISOCENTER_DISK_CRITICAL", "1000000GiB");
+    archive.launch().await;
+    assert_eq!(disk(&archive).await, "critical");
+    let (status, body) = archive
+        .stow("/studies", &[std::fs::read(&path).unwrap()], Some(&admin))
+        .await;
+    assert!(status == 503 || status == 507, "{status} {body}");
+    let sent = peers::storescu(&archive.dimse, "ISOCENTER", &[&path], &[]);
+    let said = peers::said(&sent).to_lowercase();
+    assert!(said.contains("a700"), "{said}");
+    let rows = archive.search("/instances", Some(&admin)).await;
+    assert_eq!(rows.len(), 2);
+    for row in &rows {
+        archive.instance(&path_of(row), Some(&admin)).await;
+    }
+    // Releasing is not storing.
+    let released = archive.json(&["collection", "release", "OBIA0001"]);
+    assert_eq!(released["images"], 2, "{released}");
+
+    assert!(archive.stop().success());
+    archive.set_environment("ISOCENTER_DISK_CRITICAL", "");
+    archive.launch().await;
+    let sent = peers::storescu(&archive.dimse, "ISOCENTER", &[&path], &[]);
+    assert!(sent.status.success(), "{}", peers::said(&sent));
+    assert_eq!(archive.search("/instances", Some(&admin)).await.len(), 3);
+}
+
 #[tokio::test]
 async fn an_object_over_the_limit_is_refused_and_the_next_is_taken() {
     let archive = TestArchive::start_with(Backend::Embedded, &["--max-object-size", "64KiB"], &[]).await;
