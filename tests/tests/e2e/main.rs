@@ -1,6 +1,7 @@
 //! End-to-end stories: a real archive, real clients, every story on SQLite and a folder and on PostgreSQL and S3.
 
 mod deid;
+mod login;
 mod main_job;
 mod manifest;
 mod outcomes;
