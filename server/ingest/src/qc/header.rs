@@ -7,7 +7,7 @@ use isocenter_imaging::PixelFacts;
 use isocenter_model::arrival::Form;
 use isocenter_model::part10::{Layout, Part10Form, PixelData};
 
-use super::{Finding, Severity};
+use super::{Finding, Severity, meta};
 use crate::attributes::text;
 
 /// What the collection lets pass.
@@ -30,7 +30,8 @@ pub(crate) fn check(
         form(layout, &mut findings);
     }
     encoding(layout, &mut findings);
-    identifiers(header, layout, allow, &mut findings);
+    identifiers(header, allow, &mut findings);
+    meta::check(header, layout, &mut findings);
     pixel_length(layout, pixels, &mut findings);
     plausible(header, &mut findings);
     findings
@@ -72,7 +73,7 @@ fn encoding(layout: &Layout, findings: &mut Vec<Finding>) {
     }
 }
 
-fn identifiers(header: &InMemDicomObject, layout: &Layout, allow: Allowance, findings: &mut Vec<Finding>) {
+fn identifiers(header: &InMemDicomObject, allow: Allowance, findings: &mut Vec<Finding>) {
     if text(header, tags::PATIENT_ID).trim().is_empty() {
         findings.push(Finding::new(
             "Q201",
@@ -93,25 +94,6 @@ fn identifiers(header: &InMemDicomObject, layout: &Layout, allow: Allowance, fin
             "Q107",
             Severity::Hold,
             "(0008,0016) unknown or private SOP class",
-        ));
-    }
-    let declared = |uid: &Option<String>| {
-        uid.as_deref()
-            .map(|u| u.trim_matches([' ', '\0']).to_owned())
-            .unwrap_or_default()
-    };
-    let meta_instance = declared(&layout.meta.media_storage_sop_instance_uid);
-    if !meta_instance.is_empty() && meta_instance != text(header, tags::SOP_INSTANCE_UID) {
-        // Common in real files: tools that give new UIDs forget the file meta, which we write anew anyway.
-        let detail = "(0002,0003) names another instance than (0008,0018), which holds";
-        findings.push(Finding::new("Q105", Severity::Warn, detail));
-    }
-    let meta_class = declared(&layout.meta.media_storage_sop_class_uid);
-    if !meta_class.is_empty() && meta_class != sop_class {
-        findings.push(Finding::new(
-            "Q105",
-            Severity::Block,
-            "(0002,0002) and (0008,0016) name two SOP classes",
         ));
     }
 }

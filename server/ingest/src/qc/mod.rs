@@ -5,12 +5,14 @@
 //!
 //! | file | asks | codes |
 //! | --- | --- | --- |
-//! | [`header`] | is it whole, does it say who and what it is | Q102 Q104 Q105 Q107 Q201 Q404 Q405 Q509 |
+//! | [`header`] | is it whole, does it say who and what it is | Q102 Q104 Q107 Q201 Q404 Q405 Q509 |
+//! | [`meta`] | does the file meta group speak of the same object | Q105 |
 //! | [`duplicate`] | was it here before, with the same or with other content | Q301 Q302 |
 //! | [`patient_mix`] | do study, series and patient fit those that are here | Q202 Q206 |
 
 pub(crate) mod duplicate;
 pub(crate) mod header;
+mod meta;
 pub(crate) mod patient_mix;
 
 use isocenter_schema::record::FindingRecord;
