@@ -20,7 +20,8 @@ impl Component {
         self.bottom - self.top
     }
 
-    fn join(&mut self, other: &Self) {
+    /// Grows the box by another.
+    pub(super) fn join(&mut self, other: &Self) {
         self.left = self.left.min(other.left);
         self.top = self.top.min(other.top);
         self.right = self.right.max(other.right);

@@ -42,12 +42,12 @@ impl TextDetector for Shapes {
         };
         for plane in planes {
             for (plane, twice, times) in sizes(plane) {
-                for mask in MASKS {
+                for (mask, drawn) in MASKS {
                     if Instant::now() >= deadline {
                         found.complete = false;
                         return found;
                     }
-                    let boxes = boxes_of(&mask(&plane), plane.width, self.fewest, twice, times);
+                    let boxes = boxes_of(&mask(&plane), plane.width, (self.fewest, drawn), twice, times);
                     found.boxes.extend(boxes);
                 }
             }
@@ -79,13 +79,16 @@ fn sizes(plane: &Plane) -> Vec<(Plane, bool, u32)> {
 
 type MaskOf = fn(&Plane) -> Vec<bool>;
 
-const MASKS: [MaskOf; 6] = [
-    |plane| plane.pixels.iter().map(|v| *v >= 230).collect(),
-    |plane| plane.pixels.iter().map(|v| *v <= 15).collect(),
-    |plane| standing_out(plane, 9, false),
-    |plane| standing_out(plane, 17, false),
-    |plane| standing_out(plane, 9, true),
-    |plane| standing_out(plane, 17, true),
+/// The masks, and whether what they show was hardly made by anything but a pen: one value, at the very end of the range.
+const MASKS: [(MaskOf, bool); 8] = [
+    (|plane| plane.pixels.iter().map(|v| *v >= 253).collect(), true),
+    (|plane| plane.pixels.iter().map(|v| *v <= 2).collect(), true),
+    (|plane| plane.pixels.iter().map(|v| *v >= 230).collect(), false),
+    (|plane| plane.pixels.iter().map(|v| *v <= 15).collect(), false),
+    (|plane| standing_out(plane, 9, false), false),
+    (|plane| standing_out(plane, 17, false), false),
+    (|plane| standing_out(plane, 9, true), false),
+    (|plane| standing_out(plane, 17, true), false),
 ];
 
 /// Returns by how much each pixel is brighter (darker, if inverted) than anything around it that is as large as a square of
@@ -221,7 +224,7 @@ impl Row {
 }
 
 /// Returns the boxes around rows of letters in a mask, upright and turned by a quarter.
-fn boxes_of(mask: &[bool], width: usize, fewest: usize, twice: bool, times: u32) -> Vec<TextBox> {
+fn boxes_of(mask: &[bool], width: usize, (fewest, drawn): (usize, bool), twice: bool, times: u32) -> Vec<TextBox> {
     let on = mask.iter().filter(|on| **on).count();
     // most of the picture is no text
     if on * 2 > mask.len() {
@@ -236,24 +239,24 @@ fn boxes_of(mask: &[bool], width: usize, fewest: usize, twice: bool, times: u32)
         pixels: c.pixels,
     };
     let turned = all.iter().map(swapped).collect();
-    let upright = rows_of(all, fewest, twice)
+    let upright = rows_of(all, (fewest, drawn), twice)
         .into_iter()
         .map(|row| row.grown(twice, times, false));
     // structures that run down a picture are more often bones than letters
-    let turned = rows_of(turned, fewest + 2, twice)
+    let turned = rows_of(turned, (fewest + 2, false), twice)
         .into_iter()
         .map(|row| row.grown(twice, times, true));
     upright.chain(turned).collect()
 }
 
 /// Returns the rows among components.
-fn rows_of(mut letters: Vec<Component>, fewest: usize, twice: bool) -> Vec<Row> {
+fn rows_of(mut letters: Vec<Component>, (fewest, drawn): (usize, bool), twice: bool) -> Vec<Row> {
     let (least, most) = if twice { (7, 96) } else { (5, 48) };
     letters.retain(|c| {
         let (w, h) = (c.width(), c.height());
         (least..=most).contains(&h) && w * 10 <= h * 22 && c.pixels * 12 >= w * h
     });
-    if letters.len() < fewest || letters.len() > MOST_COMPONENTS {
+    if letters.len() < fewest.min(3) || letters.len() > MOST_COMPONENTS {
         return Vec::new();
     }
     letters.sort_by_key(|c| (c.left, c.top));
@@ -272,9 +275,53 @@ fn rows_of(mut letters: Vec<Component>, fewest: usize, twice: bool) -> Vec<Row> 
             chain.extend(letters.get(here));
             at = next.get(here).copied().flatten();
         }
-        rows.extend(row_of(&chain, fewest));
+        let row = row_of(&chain, fewest).or_else(|| row_of(&chain, 3).filter(|_| drawn && alike(&chain)));
+        rows.extend(row.map(|row| lengthened(row, &chain, &letters)));
     }
     rows
+}
+
+/// Most letters that are added to either end of a row.
+const MOST_ADDED: usize = 64;
+
+/// Adds what stands beside a row on its base line, as high as its letters and at most a wide space away: words that are too
+/// short to be rows themselves.
+fn lengthened(mut row: Row, chain: &[&Component], letters: &[Component]) -> Row {
+    let height = row.height;
+    let (touch, space) = (height / 3, height * 5 / 2);
+    let fits = |edge: &Component, c: &Component| {
+        let off = edge.bottom.abs_diff(c.bottom).min(edge.top.abs_diff(c.top));
+        off * 3 <= height && c.height() * 2 >= height && c.height() * 2 <= height * 3
+    };
+    let place = |left: u32| letters.partition_point(|c| c.left < left);
+    if let Some(mut edge) = chain.last().copied() {
+        for _ in 0..MOST_ADDED {
+            let (from, to) = (
+                edge.right.saturating_sub(touch).max(edge.left + 1),
+                edge.right + space + 1,
+            );
+            let mut beside = letters.get(place(from)..place(to)).unwrap_or_default().iter();
+            let Some(next) = beside.find(|c| c.right > edge.right && fits(edge, c)) else {
+                break;
+            };
+            row.all.join(next);
+            edge = next;
+        }
+    }
+    if let Some(mut edge) = chain.first().copied() {
+        for _ in 0..MOST_ADDED {
+            // a letter is at most 2.2 times as wide as high
+            let (from, to) = (edge.left.saturating_sub(space + height * 33 / 10), edge.left);
+            let mut beside = letters.get(place(from)..place(to)).unwrap_or_default().iter().rev();
+            let near = |c: &Component| c.right <= edge.left + touch && c.right + space >= edge.left;
+            let Some(next) = beside.find(|c| near(c) && fits(edge, c)) else {
+                break;
+            };
+            row.all.join(next);
+            edge = next;
+        }
+    }
+    row
 }
 
 /// Finds for each letter the next one on its base line: of like height, near, to the right.
@@ -312,6 +359,20 @@ fn neighbours(letters: &[Component]) -> Vec<Option<usize>> {
         }
     }
     next
+}
+
+/// Returns whether three shapes are a word all the same: as high as each other, on one line, as far apart as letters are.
+fn alike(chain: &[&Component]) -> bool {
+    let least = chain.iter().map(|c| c.height()).min().unwrap_or(0);
+    let most = chain.iter().map(|c| c.height()).max().unwrap_or(0);
+    let lines = |a: &Component, b: &Component| a.bottom.abs_diff(b.bottom) * 8 <= most.max(8);
+    let apart = |a: &Component, b: &Component| b.left.saturating_sub(a.right) * 10 <= most * 6;
+    let stroked = |c: &&Component| c.pixels * 10 < c.width() * c.height() * 9 && c.width() * 6 >= c.height();
+    let pairs = chain.iter().zip(chain.iter().skip(1));
+    least >= 8
+        && most * 10 <= least * 12
+        && pairs.into_iter().all(|(a, b)| lines(a, b) && apart(a, b))
+        && chain.iter().filter(|c| stroked(c)).count() >= 2
 }
 
 /// Makes a row of a chain, if it is long enough and its letters are of like height.

@@ -108,6 +108,39 @@ fn text_that_runs_up_or_down_is_covered_too() {
 }
 
 #[test]
+fn short_words_beside_a_row_are_covered_with_it() {
+    for (row, short) in [((60, 100), (60 + 104 + 24, 100)), ((140, 100), (140 - 22 - 24, 101))] {
+        let mut plane = body(320, 240);
+        write(&mut plane, "HANZELMUT", row, 2, 250);
+        write(&mut plane, "ZU", short, 2, 250);
+        let found = Shapes::default().find(&[plane], soon());
+        assert!(
+            covers(&found, short.0 as u32, short.1 as u32, 22, 14),
+            "{row:?}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn words_of_three_letters_are_covered_where_a_pen_drew_them() {
+    for (size, value) in [(2, 255), (3, 255), (5, 255), (3, 0)] {
+        let mut plane = body(320, 240);
+        write(&mut plane, "ZEN", (100, 120), size, value);
+        let found = Shapes::default().find(&[plane], soon());
+        let size = size as u32;
+        assert!(
+            covers(&found, 100, 120, 17 * size, 7 * size),
+            "{size} {value}: {found:?}"
+        );
+    }
+    // what is only brighter than its surroundings may be anything
+    let mut plane = body(320, 240);
+    write(&mut plane, "L", (10, 10), 3, 255);
+    write(&mut plane, "ZEN", (100, 120), 3, 200);
+    assert!(Shapes::default().find(&[plane], soon()).boxes.is_empty());
+}
+
+#[test]
 fn pictures_without_text_have_no_boxes() {
     for (width, height) in [(320, 240), (512, 512), (64, 64), (1, 1), (1600, 1200)] {
         let found = Shapes::default().find(&[body(width, height)], soon());
