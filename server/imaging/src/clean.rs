@@ -14,6 +14,7 @@ use isocenter_deid::{
 
 use isocenter_model::part10::{ByteSource, Layout};
 
+use crate::redact::not_editable;
 use crate::{Editor, Error, PixelFacts, Shapes, Tesseract, TextDetector, find_text};
 
 /// What came of cleaning an object's pixels.
@@ -90,6 +91,13 @@ pub fn clean_searched_pixels(
         return Cleaned::default();
     }
     let as_ctp = profile.ctp().is_some_and(|script| script.mode() == ctp::Mode::Compat);
+    // said before anything else: no look at it and no person's word makes these clean
+    if !as_ctp && let Some(error) = not_editable(object.layout) {
+        return Cleaned {
+            not_cleaned: true,
+            ..Cleaned::held("Q506", error.to_string())
+        };
+    }
     let plan = plan_pixels(object.header, profile, signature);
     let verdict = plan.map(|plan| (plan.clear_unused_bits, plan.judge(policy, search)));
     let (clear_unused_bits, verdict) = match verdict {

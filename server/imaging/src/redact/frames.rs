@@ -36,6 +36,19 @@ const NO_ENCODER: Error = Error::Unsupported {
     what: "hiding pixels of this transfer syntax",
 };
 
+/// Returns why frames of a transfer syntax that nothing here follows cannot be cleaned.
+pub(super) fn no_way(ts: &TransferSyntaxUid) -> Error {
+    let rest = ts.as_str().strip_prefix("1.2.840.10008.1.2.4.").unwrap_or_default();
+    // MPEG-2, MPEG-4, HEVC, and the fragmentable kinds of them, which end with .1
+    let number = rest.split('.').next().and_then(|number| number.parse().ok());
+    let what = match number {
+        Some(100..=108u32) => "text in video can be neither found nor hidden here",
+        Some(110..=112) => "text in JPEG XL can be neither found nor hidden here",
+        _ => "text in this coding can be neither found nor hidden here",
+    };
+    Error::Unsupported { what }
+}
+
 pub(super) fn edit(
     facts: &PixelFacts,
     layout: &Layout,
@@ -45,7 +58,11 @@ pub(super) fn edit(
 ) -> Result<Option<EditedPixels>, Error> {
     let asked = !edit.regions.is_empty() || edit.clear_unused_bits || edit.clean_streams;
     let Some(coding) = decode::coding(&layout.transfer_syntax_uid) else {
-        return if asked { Err(NO_ENCODER) } else { Ok(None) };
+        return if asked {
+            Err(no_way(&layout.transfer_syntax_uid))
+        } else {
+            Ok(None)
+        };
     };
     let map = match FrameMap::build(facts, layout, source, 0) {
         Ok(map) => map,

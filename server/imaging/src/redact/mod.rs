@@ -90,12 +90,23 @@ impl PixelEditor for Editor {
             facts => facts,
         };
         let edited = facts.and_then(|facts| edit_pixels(&facts, object.layout, object.source, edit, scratch));
-        edited.map_err(|error| match error {
-            Error::Source(kind) => isocenter_deid::Error::Source(kind),
-            error => isocenter_deid::Error::PixelsNotEditable {
-                transfer_syntax_uid: object.layout.transfer_syntax_uid.as_str().to_owned(),
-                reason: error.reason(),
-            },
-        })
+        edited.map_err(|error| said(&error, &object.layout.transfer_syntax_uid))
     }
+}
+
+fn said(error: &Error, ts: &TransferSyntaxUid) -> isocenter_deid::Error {
+    match error {
+        Error::Source(kind) => isocenter_deid::Error::Source(*kind),
+        error => isocenter_deid::Error::PixelsNotEditable {
+            transfer_syntax_uid: ts.as_str().to_owned(),
+            reason: error.reason(),
+        },
+    }
+}
+
+/// Returns why the pixels of an object cannot be edited, whatever they show; `None` where the editor can try.
+pub(crate) fn not_editable(layout: &Layout) -> Option<isocenter_deid::Error> {
+    let ts = &layout.transfer_syntax_uid;
+    let coded = matches!(layout.pixel_data, Some(PixelData::Encapsulated { .. }));
+    (coded && !Editor.can_edit(ts)).then(|| said(&frames::no_way(ts), ts))
 }

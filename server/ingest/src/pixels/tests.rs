@@ -283,6 +283,53 @@ async fn text_in_a_stream_never_goes_out_whatever_the_label_says() {
     assert!(held > 0 && held < all, "{held} of {all}");
 }
 
+#[tokio::test]
+async fn video_and_jpeg_xl_are_kept_out_and_the_finding_says_why() {
+    let video = [
+        "100", "101", "102", "103", "104", "105", "106", "107", "108", "100.1", "107.1",
+    ];
+    let all = video.map(|number| (number, "video"));
+    for (number, what) in all
+        .into_iter()
+        .chain(["110", "111", "112"].map(|number| (number, "JPEG XL")))
+    {
+        let syntax = format!("1.2.840.10008.1.2.4.{number}");
+        for (modality, release) in [
+            ("OT", ReleaseRule::Manual),
+            ("OT", ReleaseRule::Automatic),
+            ("CT", ReleaseRule::Manual),
+        ] {
+            let done = prepared(file(&syntax, modality, &[vec![7; 64]]), release, "obia").await;
+            let Verdict::Quarantine(findings) = done.verdict else {
+                panic!("{syntax} {modality}: not held")
+            };
+            let says = |f: &&Finding| f.severity >= Severity::Hold && f.detail.contains(what);
+            let found = findings
+                .iter()
+                .find(says)
+                .unwrap_or_else(|| panic!("{syntax}: {findings:?}"));
+            assert!(
+                ["Q506", "Q508"].contains(&found.check) && found.detail.contains("can"),
+                "{found:?}"
+            );
+            // nobody's look makes it clean
+            let by_pixels = findings.iter().find(|f| f.check == "Q506");
+            assert!(
+                by_pixels.is_none_or(|f| f.severity == Severity::Block),
+                "{syntax} {modality}: {findings:?}"
+            );
+        }
+    }
+    // what claims to be clean already is nobody's to clean
+    let done = prepared(
+        file("1.2.840.10008.1.2.4.110", "OT", &[vec![7; 64]]),
+        ReleaseRule::Manual,
+        "none",
+    )
+    .await;
+    assert!(matches!(done.verdict, Verdict::Cleared(_)));
+}
+
 #[test]
 fn a_disk_without_room_is_no_finding() {
     struct Full;
