@@ -16,7 +16,7 @@ use isocenter_model::arrival::{Form, Refusal, SentUids, Source};
 use isocenter_model::{AeTitle, Arrival, Clock, Fault, InstanceSink, InstanceWriter, Outcome, Route};
 use isocenter_schema::Database;
 use isocenter_storage::{ArchiveWriter, QuarantineWriter, Storage};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::committer::{Committer, Ticket};
 use crate::destination::{Destination, Destinations};
@@ -24,6 +24,9 @@ use crate::pixels::Searched;
 use crate::prepare::{Prepared, Refused, Step, prepare};
 use crate::stage::{Budget, Stage, Staged};
 use crate::{Error, Settings};
+
+/// Objects of more bytes than this are large: one is prepared at a time.
+const LARGE: u64 = 32 << 20;
 
 /// The one way in.
 pub struct Pipeline {
@@ -33,6 +36,8 @@ pub struct Pipeline {
     cpu: Arc<Semaphore>,
     /// One search for text at a time: it takes up to five seconds and 100 MiB.
     search: Arc<Semaphore>,
+    /// The place for large objects, whatever the number of cores: a frame of one may be all of it, coded and decoded.
+    large: Arc<Semaphore>,
     committer: Committer,
     clock: Arc<dyn Clock>,
     settings: Settings,
@@ -61,6 +66,7 @@ impl Pipeline {
             budget: Budget::new(settings.bytes_in_memory),
             cpu: Arc::new(Semaphore::new(settings.cpu_permits)),
             search: Arc::new(Semaphore::new(1)),
+            large: Arc::new(Semaphore::new(1)),
             storage,
             committer,
             clock,
@@ -120,7 +126,7 @@ impl Pipeline {
     }
 
     /// Does what needs the CPU. One permit at a time is held, and none while waiting for the other: an object that waits
-    /// for its search keeps no other from being read, and holds no thread.
+    /// for its search keeps no other from being read, and holds no thread. A large one waits for its place before that.
     async fn prepared(
         &self,
         arrival: Arc<Arrival>,
@@ -131,7 +137,15 @@ impl Pipeline {
         loop {
             let step = {
                 let (arrival, destination, staged) = (Arc::clone(&arrival), Arc::clone(&destination), staged.clone());
-                under(&self.cpu, move || prepare(&arrival, &destination, staged, searched)).await?
+                let place = match staged.source().len() > LARGE {
+                    true => Some(place_in(&self.large).await?),
+                    false => None,
+                };
+                let work = move || {
+                    let _place = place;
+                    prepare(&arrival, &destination, staged, searched)
+                };
+                under(&self.cpu, work).await?
             };
             match step {
                 Step::Done(prepared) => return Ok(*prepared),
@@ -143,14 +157,17 @@ impl Pipeline {
     }
 }
 
+async fn place_in(permits: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Box<Refused>> {
+    let permit = Arc::clone(permits).acquire_owned().await;
+    permit.map_err(|_| Refused::house(Refusal::OutOfResources, "the archive is stopping"))
+}
+
 /// Runs work on a blocking thread under a permit.
 async fn under<T: Send + 'static>(
     permits: &Arc<Semaphore>,
     work: impl FnOnce() -> Result<T, Box<Refused>> + Send + 'static,
 ) -> Result<T, Box<Refused>> {
-    let Ok(permit) = Arc::clone(permits).acquire_owned().await else {
-        return Err(Refused::house(Refusal::OutOfResources, "the archive is stopping"));
-    };
+    let permit = place_in(permits).await?;
     let done = tokio::task::spawn_blocking(move || {
         let done = work();
         drop(permit);
