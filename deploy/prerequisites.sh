@@ -5,6 +5,10 @@
 # Debian packages that building needs (C and C++ parts of SQLite, OpenJPEG, CharLS, ring and Faiss).
 BUILD_PACKAGES=(build-essential ca-certificates cmake g++ libopenblas-dev liblapack-dev pkg-config)
 
+# What is used where it is installed and needed by nothing: it reads the text that a search of pixels finds.
+# shellcheck disable=SC2034  # for who sources this
+TEXT_PACKAGES=(tesseract-ocr tesseract-ocr-eng tesseract-ocr-chi-sim)
+
 say() { printf '%s\n' "$*" >&2; }
 
 # require_packages PACKAGE...: installs what is missing; without root prints the one line to run and ends with 3.

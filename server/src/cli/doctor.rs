@@ -1,5 +1,6 @@
 //! `isocenter doctor`: looks at this machine and these settings as the server would, and says what is wrong.
 
+use isocenter_imaging::TextDetector as _;
 use serde::Serialize;
 
 use super::Output;
@@ -44,12 +45,25 @@ fn key_file(settings: &Settings) -> Check {
     }
 }
 
+/// The program that reads text in pixels is the only one that is looked for outside; nothing needs it.
+fn text_reader() -> Check {
+    let found = isocenter_imaging::Tesseract::installed();
+    let without = "Tesseract is not installed; the own detector searches alone. To have both: \
+        apt-get install tesseract-ocr tesseract-ocr-eng tesseract-ocr-chi-sim, and start the server again";
+    Check {
+        name: "text reader",
+        fine: true,
+        detail: found.map_or_else(|| without.to_owned(), |found| found.name()),
+    }
+}
+
 /// Runs the command: 0 when nothing is wrong, 1 otherwise.
 pub(crate) async fn run(settings: Settings, output: Output) -> anyhow::Result<u8> {
     let mut checks = vec![
         address("HTTP address", settings.http),
         address("DIMSE address", settings.dimse),
         key_file(&settings),
+        text_reader(),
     ];
     match present::open(settings).await {
         Err(error) => checks.push(Check {
