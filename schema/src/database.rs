@@ -448,7 +448,7 @@ async fn sqlite(
                 .pragma("temp_store", "memory")
                 // 16 MB of log before a commit folds it into the file: fewer, longer flushes
                 .pragma("wal_autocheckpoint", "4000")
-                .pragma("cache_size", if read_only { "-8192" } else { "-32768" });
+                .pragma("cache_size", if read_only { "-4096" } else { "-24576" });
             if read_only {
                 options.pragma("query_only", "on")
             } else {

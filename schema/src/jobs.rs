@@ -224,12 +224,27 @@ pub async fn extend(tx: &Transaction, job: &Leased, lease: Duration) -> Result<(
     mine(sql, job, tx).await
 }
 
-/// Ends a job: its row goes. In the transaction of what it did, so that both hold or neither.
+/// Ends jobs: their rows go. In the transaction of what they did, so that both hold or neither.
 ///
 /// # Errors
-/// [`Error::LeaseLost`] when somebody else has it by now: the transaction must not be committed.
-pub async fn complete(tx: &Transaction, job: &Leased) -> Result<()> {
-    mine(Sql::new(tx.kind(), "DELETE FROM job"), job, tx).await
+/// [`Error::LeaseLost`] when somebody else has one of them by now: the transaction must not be committed.
+pub async fn complete(tx: &Transaction, jobs: &[Leased]) -> Result<()> {
+    for jobs in jobs.chunks(200) {
+        let mut sql = Sql::new(tx.kind(), "DELETE FROM job WHERE state = 'running' AND (");
+        for (at, job) in jobs.iter().enumerate() {
+            // the attempt is the token of the lease: whoever takes the job later has another
+            sql.push(if at == 0 { "(id = " } else { " OR (id = " })
+                .bind(job.id)
+                .push(" AND attempts = ")
+                .bind(job.attempt)
+                .push(")");
+        }
+        sql.push(")");
+        if sql.execute(tx).await? != jobs.len() as u64 {
+            return Err(Error::LeaseLost);
+        }
+    }
+    Ok(())
 }
 
 /// Gives a job back after a failure: it is tried again after a pause that grows with each attempt, or becomes dead.

@@ -21,6 +21,7 @@ use isocenter_storage::{MasterKey, Opened, PackBuilder, Storage, StorageSettings
 
 use crate::audit::Ledger;
 use crate::auth::token;
+use crate::behind::Behind;
 use crate::config::Settings;
 use crate::cpu::Cpu;
 use crate::dicomweb::rendered::Drawings;
@@ -38,6 +39,8 @@ pub struct Archive {
     pub settings: Settings,
     /// Threads and memory for decoding and rendering: CPU work stays off the threads that serve.
     pub cpu: Cpu,
+    /// Where jobs compute.
+    pub behind: Behind,
     /// Pictures that are being drawn now.
     pub drawings: Drawings,
     /// The hash indexes of similar images.
@@ -140,6 +143,7 @@ impl Archive {
             disk,
             settings,
             cpu: Cpu::new(cpu),
+            behind: Behind::start().context("a thread for jobs")?,
             drawings: Drawings::default(),
             reads: Ledger::default(),
             indexes: Arc::new(Indexes::new()),

@@ -7,6 +7,7 @@
 pub mod archive;
 pub mod audit;
 pub mod auth;
+pub mod behind;
 pub mod cli;
 pub mod config;
 pub mod cors;

@@ -46,9 +46,11 @@ const GROUP_OBJECTS: usize = 256;
 const GROUP_BYTES: u64 = 48 << 20;
 /// Objects above this size have a pack of their own.
 const ALONE_BYTES: u64 = 8 << 20;
-/// So many groups are on their way at a time: one is sealed and flushed beside another, or while a pack of gigabytes is being
-/// written. More would only be smaller, and each costs its messages to the database.
-const GROUPS: usize = 2;
+/// So many groups are sealed and flushed at a time. What arrives meanwhile is the next one: two side by side would be half as
+/// large, and each costs its flushes and its messages to the database.
+const PUTS: usize = 1;
+/// So many groups that have landed may wait for the transaction that takes all of them; those behind them wait with their place.
+const LANDED: usize = 2;
 /// So many objects that have a pack of their own are written at a time. Their senders wait; there are no more than those.
 const LARGE: usize = 4;
 /// How often a group is tried again when another server was faster with one of its objects.
@@ -194,6 +196,7 @@ impl Drop for Travellers {
 enum Place {
     Wanted(Arc<Semaphore>),
     Taken(#[expect(dead_code, reason = "held, not looked at")] OwnedSemaphorePermit),
+    Left,
 }
 
 /// A group on its way, and who waits for it.
@@ -230,9 +233,9 @@ fn size(ticket: &Ticket) -> u64 {
 
 impl Work {
     async fn run(self: Arc<Self>, mut waiting: mpsc::Receiver<Waiting>) {
-        let places = Arc::new(Semaphore::new(GROUPS));
+        let places = Arc::new(Semaphore::new(PUTS));
         let large = Arc::new(Semaphore::new(LARGE));
-        let (land, landed) = mpsc::channel(GROUPS);
+        let (land, landed) = mpsc::channel(LANDED);
         let ground = tokio::spawn(Arc::clone(&self).commit_all(landed));
         // Twins of what is on its way; each has a sender that waits, so they are as many as there are senders.
         let mut aside: Vec<Waiting> = Vec::new();
@@ -359,7 +362,11 @@ impl Work {
         match group.put().await {
             Ok(sealed) => {
                 // Nobody commits any more only where the process ends; the senders then hear that it does.
-                let _ = land.send((sealed, flight)).await;
+                if let Ok(ground) = land.reserve().await {
+                    // Not before there is ground to land on: what is sealed and not committed is bounded.
+                    flight.place = Place::Left;
+                    ground.send((sealed, flight));
+                }
             }
             Err(error) => {
                 self.parents.lock().clear();
@@ -370,7 +377,7 @@ impl Work {
 
     async fn commit_all(self: Arc<Self>, mut landed: mpsc::Receiver<(Sealed, Flight)>) {
         let mut groups = Vec::new();
-        while landed.recv_many(&mut groups, GROUPS).await > 0 {
+        while landed.recv_many(&mut groups, LANDED).await > 0 {
             let groups = std::mem::take(&mut groups);
             if AssertUnwindSafe(self.land(groups)).catch_unwind().await.is_err() {
                 self.parents.lock().clear();

@@ -58,7 +58,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             max_object_size: 16 << 30,
-            bytes_in_memory: 96 << 20,
+            bytes_in_memory: 72 << 20,
             cpu_permits: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
             commit_queue: 512,
             prefixes: Prefixes::default(),

@@ -10,8 +10,8 @@
 //! Nothing is dropped: pixel data and binary values over 4 KiB become bulk data, smaller ones `InlineBinary`. Group lengths
 //! and file meta are left out, as F.2.2 asks.
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -21,6 +21,7 @@ use dicom_core::{Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use dicom_object::mem::InMemElement;
+use flate2::{Compress, Compression, FlushCompress, Status};
 
 /// Binary values above this many bytes become bulk data.
 const INLINE_LIMIT: usize = 4096;
@@ -32,11 +33,26 @@ const NUMBERS_LIMIT: usize = 1024;
 ///
 /// `pixel_data` is the tag and VR of the pixel data element, which is not part of `header`.
 pub(crate) fn record(header: &InMemDicomObject, pixel_data: Option<(Tag, VR)>) -> std::io::Result<Vec<u8>> {
-    let json = to_json(header, pixel_data);
-    // The fastest level: records are small, written once, and their size is half of their transport's anyway.
-    let mut out = flate2::write::ZlibEncoder::new(Vec::with_capacity(json.len() / 3), flate2::Compression::fast());
-    out.write_all(json.as_bytes())?;
-    out.finish()
+    DEFLATE.with_borrow_mut(|deflate| deflated(deflate, to_json(header, pixel_data).as_bytes()))
+}
+
+thread_local! {
+    /// A compressor is a third of a megabyte that has to be cleared page by page when it is new, longer than a record takes.
+    /// The fastest level: records are small, written once, and their size is half of their transport's anyway.
+    static DEFLATE: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), true));
+}
+
+fn deflated(deflate: &mut Compress, text: &[u8]) -> std::io::Result<Vec<u8>> {
+    deflate.reset();
+    let mut out = Vec::with_capacity(text.len() / 3 + 64);
+    loop {
+        let read = usize::try_from(deflate.total_in()).map_err(std::io::Error::other)?;
+        let rest = text.get(read..).unwrap_or_default();
+        if deflate.compress_vec(rest, &mut out, FlushCompress::Finish)? == Status::StreamEnd {
+            return Ok(out);
+        }
+        out.reserve(out.capacity().max(256));
+    }
 }
 
 /// Returns the DICOM JSON object of an instance, with splice points.
@@ -366,6 +382,8 @@ mod tests {
     use dicom_core::value::DataSetSequence;
     use dicom_core::{DataElement, dicom_value};
 
+    use std::io::Read as _;
+
     use super::*;
 
     fn json(object: &InMemDicomObject) -> serde_json::Value {
@@ -388,6 +406,38 @@ mod tests {
             json(&o)["00100010"]["Value"][0],
             serde_json::json!({"Ideographic": "王^小东"})
         );
+    }
+
+    #[test]
+    fn a_compressor_that_is_used_again_forgets_what_it_had() {
+        let mut state = 7_u32;
+        let mut noise = |len: usize| -> Vec<u8> {
+            let step = |_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            };
+            (0..len).map(step).collect()
+        };
+        let texts = [
+            noise(100_000),
+            Vec::new(),
+            noise(10),
+            vec![b' '; 300_000],
+            noise(40_000),
+        ];
+        let mut deflate = Compress::new(Compression::fast(), true);
+        for text in &texts {
+            let out = deflated(&mut deflate, text).unwrap();
+            assert_eq!(
+                out,
+                deflated(&mut Compress::new(Compression::fast(), true), text).unwrap()
+            );
+            let mut back = Vec::new();
+            flate2::read::ZlibDecoder::new(out.as_slice())
+                .read_to_end(&mut back)
+                .unwrap();
+            assert!(&back == text, "{}", text.len());
+        }
     }
 
     #[test]

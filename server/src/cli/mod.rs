@@ -34,6 +34,13 @@ pub struct Cli {
     command: Command,
 }
 
+impl Cli {
+    /// Returns whether the program is asked to run the archive.
+    pub fn serves(&self) -> bool {
+        matches!(self.command, Command::Serve(_))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the archive: DIMSE, DICOMweb and the portal

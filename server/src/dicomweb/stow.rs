@@ -30,7 +30,7 @@ use crate::archive::Archive;
 use crate::http_error::HttpError;
 
 /// Instances of one request whose fate may be open at a time.
-const OPEN: usize = 32;
+const OPEN: usize = 16;
 /// Parts of one request. The answer names each, so it must end somewhere.
 const MAX_PARTS: usize = 100_000;
 /// What is read of a body that is refused, so that the client hears the answer before the connection closes.

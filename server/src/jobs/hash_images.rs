@@ -6,6 +6,7 @@ use isocenter_imaging::FrameMap;
 use isocenter_model::ImageAccession;
 use isocenter_model::rights::{Principal, Role, visibility};
 use isocenter_retrieval::{GrayPicture, perceptual_hash};
+use isocenter_schema::Transaction;
 use isocenter_schema::codes::{self, Code};
 use isocenter_schema::numbers::Numbered;
 use isocenter_schema::retrieve::{self, ImageEntry};
@@ -25,11 +26,17 @@ struct Payload {
     images: Vec<ImageAccession>,
 }
 
-/// Makes the codes of the images that the payload names and that have none yet.
+/// A code and the collection of its image.
+pub struct FoundCode {
+    collection: i64,
+    code: Code,
+}
+
+/// Makes the codes of the images that the payload names.
 ///
 /// # Errors
 /// When store or database fail. An image that cannot be decoded has no code and is no error.
-pub async fn run(archive: &Archive, payload: &serde_json::Value) -> anyhow::Result<()> {
+pub async fn run(archive: &Archive, payload: &serde_json::Value) -> anyhow::Result<Vec<FoundCode>> {
     let payload: Payload = serde_json::from_value(payload.clone()).context("payload")?;
     let ids = payload
         .images
@@ -43,31 +50,44 @@ pub async fn run(archive: &Archive, payload: &serde_json::Value) -> anyhow::Resu
         collections: None,
     });
     let entries = retrieve::by_ids(&archive.db, &everything, &ids).await?;
-    let mut made: Vec<(i64, Code)> = Vec::new();
+    let mut made = Vec::new();
     for entry in entries {
         if let Some((frame, code)) = code_of(archive, &entry).await? {
-            made.push((
-                entry.collection_id,
-                Code {
+            made.push(FoundCode {
+                collection: entry.collection_id,
+                code: Code {
                     image_id: entry.id,
                     frame,
                     code,
                 },
-            ));
+            });
         }
     }
-    made.sort_by_key(|(collection, code)| (*collection, code.image_id));
-    let tx = archive.db.begin_write().await?;
-    for group in made.chunk_by(|a, b| a.0 == b.0) {
-        let Some((collection, _)) = group.first() else { continue };
-        let codes: Vec<Code> = group.iter().map(|(_, code)| *code).collect();
-        codes::put(&tx, *collection, MODEL, &codes).await?;
+    Ok(made)
+}
+
+/// Writes codes to their collections, in order; those there already are replaced.
+///
+/// # Errors
+/// When the database fails.
+pub async fn keep(tx: &Transaction, made: &mut [FoundCode]) -> anyhow::Result<()> {
+    made.sort_by_key(|found| (found.collection, found.code.image_id));
+    for group in made.chunk_by(|a, b| a.collection == b.collection) {
+        let Some(first) = group.first() else { continue };
+        let codes: Vec<Code> = group.iter().map(|found| found.code).collect();
+        codes::put(tx, first.collection, MODEL, &codes).await?;
     }
-    tx.commit().await?;
-    for (collection, code) in made {
-        archive
-            .indexes
-            .insert(collection, MODEL, code.image_id, isocenter_retrieval::Code64(code.code))?;
+    Ok(())
+}
+
+/// Makes codes that were committed findable.
+///
+/// # Errors
+/// When an index cannot take them.
+pub fn index(archive: &Archive, made: &[FoundCode]) -> anyhow::Result<()> {
+    for FoundCode { collection, code } in made {
+        let found = isocenter_retrieval::Code64(code.code);
+        archive.indexes.insert(*collection, MODEL, code.image_id, found)?;
     }
     Ok(())
 }
@@ -91,13 +111,13 @@ async fn code_of(archive: &Archive, entry: &ImageEntry) -> anyhow::Result<Option
         bytes.extend_from_slice(&archive.storage.read(&entry.blob, range).await?);
     }
     let syntax = entry.transfer_syntax_uid.clone();
-    let hashing = archive.cpu.run(room, move || {
+    let hashing = archive.behind.run(room, move || {
         let frame = isocenter_imaging::decode_frame(&facts, &syntax, &map.trim(middle, bytes)).ok()?;
         let gray = isocenter_imaging::gray8(&frame, &facts);
         let picture = GrayPicture::new(gray.width, gray.height, &gray.data).ok()?;
         perceptual_hash(&picture)
     });
-    let (code, _) = hashing.await?;
+    let code = hashing.await?;
     Ok(code.map(|code| (middle + 1, code.0)))
 }
 

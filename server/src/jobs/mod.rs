@@ -6,6 +6,7 @@
 
 pub mod hash_images;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,17 +16,25 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::archive::Archive;
+use crate::jobs::hash_images::FoundCode;
 use crate::metrics::METRICS;
 
 /// How long a job may take before another worker may claim it.
 const LEASE: Duration = Duration::from_secs(300);
 /// How long an idle worker waits before it looks again.
 const PAUSE: Duration = Duration::from_millis(500);
+/// So many are claimed together: claiming and ending one costs as much as what most of them do.
+const TOGETHER: u32 = 16;
+/// After so long, what is done of those claimed together is written down and the others are kept for longer.
+const WRITE_DOWN: Duration = Duration::from_secs(30);
 
-/// For so long nothing must have arrived before jobs take the processor.
-const QUIET: Duration = Duration::from_millis(750);
+/// For so long nothing must have arrived before jobs take the processor: longer than senders pause within a study.
+const QUIET: Duration = Duration::from_secs(3);
 /// After so long a job is done whatever arrives.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A job and what became of it.
+type Done = (Leased, anyhow::Result<Vec<FoundCode>>);
 
 /// Starts the worker of this process; it ends soon after the word to stop.
 pub fn start(archive: Arc<Archive>, mut stopped: watch::Receiver<bool>) -> JoinHandle<()> {
@@ -33,18 +42,17 @@ pub fn start(archive: Arc<Archive>, mut stopped: watch::Receiver<bool>) -> JoinH
         let worker = format!("{}-{}", std::process::id(), archive.settings.http);
         let mut last = Instant::now();
         while !*stopped.borrow() {
-            // Senders go first: hashing costs as much as storing. Under a load that never pauses, a job a while still is done.
+            // Senders go first: hashing costs as much as storing. Under a load that never pauses, a few a while still are done.
             if archive.ingest_idle_for() < QUIET && last.elapsed() < PATIENCE {
                 let _ = tokio::time::timeout(PAUSE, stopped.wait_for(|stop| *stop)).await;
                 continue;
             }
             last = Instant::now();
-            let busy = match jobs::claim(&archive.db, IMAGING_QUEUE, &worker, 1, LEASE).await {
+            let busy = match jobs::claim(&archive.db, IMAGING_QUEUE, &worker, TOGETHER, LEASE).await {
                 Ok(claimed) => {
-                    for job in &claimed {
-                        work(&archive, job).await;
-                    }
-                    !claimed.is_empty()
+                    let busy = !claimed.is_empty();
+                    work(&archive, claimed).await;
+                    busy
                 }
                 Err(error) => {
                     tracing::warn!(error = %error, "jobs cannot be claimed");
@@ -58,26 +66,56 @@ pub fn start(archive: Arc<Archive>, mut stopped: watch::Receiver<bool>) -> JoinH
     })
 }
 
-async fn work(archive: &Archive, job: &Leased) {
-    let done = match job.name.as_str() {
-        HASH_IMAGES => hash_images::run(archive, &job.payload).await,
-        other => Err(anyhow::anyhow!("no job of the name {other}")),
-    };
-    let result = if done.is_ok() { "done" } else { "failed" };
-    METRICS.jobs_total.with_label_values(&[job.name.as_str(), result]).inc();
-    let closed = async {
-        let tx = archive.db.begin_write().await?;
-        match &done {
-            Ok(()) => jobs::complete(&tx, job).await?,
+async fn work(archive: &Archive, claimed: Vec<Leased>) {
+    let mut done: Vec<Done> = Vec::new();
+    let mut since = Instant::now();
+    let mut left: VecDeque<Leased> = claimed.into();
+    while let Some(job) = left.pop_front() {
+        let result = match job.name.as_str() {
+            HASH_IMAGES => hash_images::run(archive, &job.payload).await,
+            other => Err(anyhow::anyhow!("no job of the name {other}")),
+        };
+        let outcome = if result.is_ok() { "done" } else { "failed" };
+        METRICS
+            .jobs_total
+            .with_label_values(&[job.name.as_str(), outcome])
+            .inc();
+        done.push((job, result));
+        if (left.is_empty() || since.elapsed() > WRITE_DOWN)
+            && let Err(error) = write_down(archive, std::mem::take(&mut done), &left).await
+        {
+            // The leases run out and somebody does it again.
+            tracing::warn!(error = %error, "the end of jobs could not be written down");
+            return;
+        }
+        if done.is_empty() {
+            since = Instant::now();
+        }
+    }
+}
+
+/// Ends jobs in the transaction that keeps what they made, and keeps the others for longer.
+async fn write_down(archive: &Archive, done: Vec<Done>, left: &VecDeque<Leased>) -> anyhow::Result<()> {
+    let mut made: Vec<FoundCode> = Vec::new();
+    let mut ended: Vec<Leased> = Vec::new();
+    let tx = archive.db.begin_write().await?;
+    for (job, result) in done {
+        match result {
+            Ok(codes) => {
+                made.extend(codes);
+                ended.push(job);
+            }
             Err(error) => {
                 tracing::warn!(job = job.id, name = job.name, attempt = job.attempt, error = %error, "job failed");
-                jobs::fail(&tx, job, &error.to_string()).await?;
+                jobs::fail(&tx, &job, &error.to_string()).await?;
             }
         }
-        tx.commit().await
-    };
-    if let Err(error) = closed.await {
-        // The lease runs out and somebody does it again.
-        tracing::warn!(job = job.id, error = %error, "the end of a job could not be written down");
     }
+    hash_images::keep(&tx, &mut made).await?;
+    jobs::complete(&tx, &ended).await?;
+    for job in left {
+        jobs::extend(&tx, job, LEASE).await?;
+    }
+    tx.commit().await?;
+    hash_images::index(archive, &made)
 }

@@ -167,7 +167,7 @@ impl Disk for ForgetfulDisk {
 
     fn make_folder(&self, path: &Path) -> io::Result<()> {
         self.state.lock().alive()?;
-        RealDisk.make_folder(path)
+        RealDisk::default().make_folder(path)
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {

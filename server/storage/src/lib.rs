@@ -52,6 +52,7 @@ mod id;
 mod key;
 mod keystore;
 mod pack;
+mod paged;
 mod read;
 mod seal;
 mod sealer;

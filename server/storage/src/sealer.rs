@@ -13,6 +13,7 @@ use rayon::prelude::*;
 
 use crate::backend::{Backend, Found};
 use crate::error::{Error, Result};
+use crate::paged::{Paged, Spares};
 use crate::seal::{self, BlobCipher, SEGMENT, TAG};
 
 /// A piece of a body.
@@ -204,7 +205,7 @@ impl Sealer {
     }
 
     /// Makes the next bytes; `None` when the pack is whole.
-    pub(crate) fn next(&mut self) -> Result<Option<Vec<u8>>> {
+    pub(crate) fn next(&mut self) -> Result<Option<Bytes>> {
         let head = self.head.take();
         let mut total = head.as_ref().map_or(0, |head| head.len() as u64);
         let mut units: Vec<(usize, u64, u64)> = Vec::new();
@@ -227,8 +228,9 @@ impl Sealer {
         }
 
         const WRONG: Error = Error::Internal("a pack has another length than planned");
-        let mut out = vec![0; usize::try_from(total).map_err(|_| WRONG)?];
-        let mut rest = out.as_mut_slice();
+        // every byte of it is written below, or nothing of it is returned
+        let mut out = Paged::take(&self.pool.spares, usize::try_from(total).map_err(|_| WRONG)?);
+        let mut rest = out.as_mut();
         if let Some(head) = head {
             let (place, after) = rest.split_at_mut_checked(head.len()).ok_or(WRONG)?;
             copy(&head, place)?;
@@ -253,7 +255,7 @@ impl Sealer {
                 body.clear();
             }
         }
-        Ok(Some(out))
+        Ok(Some(out.into_bytes()))
     }
 }
 
@@ -262,7 +264,11 @@ impl Sealer {
 /// Their own, and few: in a pool shared with image codecs a group of objects would wait behind somebody's JPEG 2000 while
 /// a whole association waits for its answer.
 #[derive(Default)]
-pub(crate) struct SealPool(OnceLock<Option<rayon::ThreadPool>>);
+pub(crate) struct SealPool {
+    threads: OnceLock<Option<rayon::ThreadPool>>,
+    /// What is sealed is sealed into these.
+    spares: Arc<Spares>,
+}
 
 /// Units below which other threads are not worth waking: some 0.5 ms of work.
 const FEW: usize = 24;
@@ -270,7 +276,7 @@ const FEW: usize = 24;
 impl SealPool {
     fn write(&self, places: Vec<(&Source, u64, &mut [u8])>) -> Result<()> {
         let copies = places.iter().any(|(source, ..)| matches!(source, Source::Copy { .. }));
-        let pool = self.0.get_or_init(|| {
+        let pool = self.threads.get_or_init(|| {
             let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
             rayon::ThreadPoolBuilder::new()
                 .num_threads(threads)

@@ -60,7 +60,7 @@ impl StorageSettings {
             spill_dir,
             s3: S3Settings::new(),
             fail: Plan::default(),
-            disk: Arc::new(RealDisk),
+            disk: Arc::new(RealDisk::default()),
             memory: None,
         }
     }

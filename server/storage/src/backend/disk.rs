@@ -7,6 +7,10 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::direct::PackFile;
 
 /// Changes to a disk.
 pub(crate) trait Disk: Send + Sync + std::fmt::Debug {
@@ -33,13 +37,16 @@ pub(crate) trait DiskFile: Send {
 }
 
 /// The machine's disk.
-#[derive(Debug)]
-pub(crate) struct RealDisk;
+#[derive(Debug, Default)]
+pub(crate) struct RealDisk {
+    /// Whether its file system refused to write past the page cache.
+    refused: Arc<AtomicBool>,
+}
 
 impl Disk for RealDisk {
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        Ok(Box::new(file))
+        Ok(Box::new(PackFile::new(file, Arc::clone(&self.refused))))
     }
 
     fn open_to_wipe(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 
 use super::disk::Disk;
@@ -189,7 +189,7 @@ impl Local {
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
             Err(e) => return Err(Error::io(e)),
         };
-        let mut bytes = Some(bytes);
+        let mut bytes = Some(Bytes::from(bytes));
         self.put(key, Box::new(move || Ok(bytes.take())), None)?;
         // only now, so that a crash before this line leaves either the old entry or the new one
         if let Some((mut file, len)) = old {

@@ -4,6 +4,7 @@
 //! depends on a store refusing to overwrite. What a backend promises: when a put has returned, the whole object is durable
 //! under its key; until then nothing can be seen under it.
 
+pub(crate) mod direct;
 pub(crate) mod disk;
 pub(crate) mod local;
 pub(crate) mod object;
@@ -11,7 +12,7 @@ pub(crate) mod object;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use crate::error::{Error, Result};
 use crate::fail::{Plan, Point};
@@ -19,7 +20,7 @@ use local::Local;
 use object::Object;
 
 /// Yields the next bytes of an object that is being written, until there are none. Runs on a thread that may wait.
-pub(crate) type Chunks = Box<dyn FnMut() -> Result<Option<Vec<u8>>> + Send>;
+pub(crate) type Chunks = Box<dyn FnMut() -> Result<Option<Bytes>> + Send>;
 
 /// What was found under a key.
 pub(crate) enum Found<T> {
@@ -76,7 +77,7 @@ impl Backend {
     /// Puts a small object.
     pub(crate) async fn put_small(&self, key: String, bytes: Vec<u8>) -> Result<()> {
         let total = bytes.len() as u64;
-        let mut bytes = Some(bytes);
+        let mut bytes = Some(Bytes::from(bytes));
         self.put(key, total, Box::new(move || Ok(bytes.take())), None).await
     }
 

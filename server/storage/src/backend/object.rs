@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures::TryStreamExt;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path;
@@ -132,7 +132,7 @@ impl Object {
             let made = tokio::task::spawn_blocking(move || (chunks(), chunks)).await?;
             chunks = made.1;
             match made.0 {
-                Ok(Some(chunk)) => upload.put(Bytes::from(chunk)),
+                Ok(Some(chunk)) => upload.put(chunk),
                 Ok(None) => break Ok(()),
                 Err(e) => break Err(e),
             }
@@ -226,7 +226,7 @@ async fn all(mut chunks: Chunks) -> Result<PutPayload> {
     let parts = tokio::task::spawn_blocking(move || {
         let mut parts = Vec::new();
         while let Some(chunk) = chunks()? {
-            parts.push(Bytes::from(chunk));
+            parts.push(chunk);
         }
         Ok::<_, Error>(parts)
     });
