@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::commit::AuditEvent;
 use crate::entity::archive::{collection, route};
 use crate::numbers::Numbered;
-use crate::record::{CollectionRecord, Lifecycle, Originals, ReleaseRule, RouteRecord};
+use crate::record::{CollectionRecord, Lifecycle, Originals, ProfileRecord, ReleaseRule, RouteRecord};
 use crate::search::visible::Sight;
 use crate::sql::Sql;
 use crate::{Error, ImageState, Reader, Result, Transaction, audit, instant, settings};
@@ -99,6 +99,29 @@ pub async fn put(tx: &Transaction, record: &CollectionRecord) -> Result<()> {
     }
     tx.learn(record.accession.clone(), id);
     settings::bump(tx).await
+}
+
+/// Gives a collection a profile of its own, or another one.
+///
+/// # Errors
+/// [`Error::NotFound`] when the collection is not there; else when the engine fails.
+pub async fn put_profile(tx: &Transaction, record: &ProfileRecord) -> Result<()> {
+    let id = id_in(tx, &record.collection).await?;
+    let mut sql = Sql::new(tx.kind(), "INSERT INTO own_profile (collection_id, sealed) VALUES (");
+    sql.bind(id).push(", ").bind(record.sealed.clone());
+    sql.push(") ON CONFLICT (collection_id) DO UPDATE SET sealed = excluded.sealed");
+    sql.execute(tx).await?;
+    settings::bump(tx).await
+}
+
+/// Returns the sealed profile of a collection, by its row, where it has one of its own.
+///
+/// # Errors
+/// When the engine fails.
+pub async fn own_profile(db: &impl Reader, id: i64) -> Result<Option<Vec<u8>>> {
+    let mut sql = Sql::new(db.kind(), "SELECT sealed FROM own_profile WHERE collection_id = ");
+    sql.bind(id);
+    sql.value(db).await
 }
 
 /// Makes or changes a collection, with its audit event.

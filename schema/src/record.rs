@@ -1,11 +1,12 @@
-//! The unit of commit: one record per image, quarantined object, collection or release.
+//! The unit of commit: one record per image, quarantined object, collection, release or profile of a collection's own.
 //!
 //! A commit group hands the same records to two places: sealed into the pack that carries the bodies, and to
 //! [`crate::commit::group`]. So the database can be rebuilt from the store alone, by applying the records of every pack in
 //! the order of the packs' names. A record is therefore complete: it names its parents by accession and repeats their
 //! facts; the first record of a study or series decides what the row says ("first wins", a later difference is a finding).
 //!
-//! Encoded form: one version byte, then postcard. A new field means a new version and a reader for the old one.
+//! Encoded form: one version byte, then postcard. A new field means a new version and a reader for the old one. Version 2
+//! knows one kind of record more, behind the others, so the same reader reads version 1.
 
 use chrono::{DateTime, Utc};
 use isocenter_model::rights::Access;
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 
 /// Version of the encoded form that this program writes.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// State of an image, DESIGN section 4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -410,6 +411,16 @@ pub struct ReleaseRecord {
     pub at: DateTime<Utc>,
 }
 
+/// The de-identification profile that a collection brings itself, beside its [`CollectionRecord`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProfileRecord {
+    /// The collection.
+    pub collection: CollectionAccession,
+    /// The profile's texts, sealed under the collection's key; opaque here. They may name patients.
+    #[serde(with = "as_bytes")]
+    pub sealed: Vec<u8>,
+}
+
 /// One row of a pack.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Record {
@@ -421,6 +432,8 @@ pub enum Record {
     Collection(Box<CollectionRecord>),
     /// The state of images changed.
     Release(Box<ReleaseRecord>),
+    /// A collection has a profile of its own; the newest record of a collection holds.
+    Profile(Box<ProfileRecord>),
 }
 
 impl Record {
@@ -438,7 +451,7 @@ impl Record {
     /// [`Error::Record`] when the version is unknown, the bytes end early, or some are left over.
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
         match bytes.split_first() {
-            Some((&VERSION, body)) => {
+            Some((1..=VERSION, body)) => {
                 let (record, rest) = postcard::take_from_bytes(body).map_err(|_| Error::Record("cannot be decoded"))?;
                 if rest.is_empty() {
                     Ok(record)
@@ -488,3 +501,6 @@ mod as_bytes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context as _;
-use isocenter_ingest::{Pipeline, Sink};
+use isocenter_deid::{Definition, Profile};
+use isocenter_ingest::{Pipeline, Sink, profile_record};
 use isocenter_model::rights::{Access, Role};
 use isocenter_model::{AeTitle, Clock, CollectionAccession, InstanceSink, SystemClock};
 use isocenter_retrieval::Indexes;
@@ -60,13 +61,28 @@ pub struct Archive {
     pipeline: Arc<Pipeline>,
 }
 
+/// The de-identification profile that somebody wants for a collection.
+#[derive(Debug, Clone)]
+pub enum ChosenProfile {
+    /// A built-in one, by its name.
+    BuiltIn(String),
+    /// One of its own.
+    Own(Box<Definition>),
+}
+
+impl From<&str> for ChosenProfile {
+    fn from(name: &str) -> Self {
+        Self::BuiltIn(name.to_owned())
+    }
+}
+
 /// A collection as somebody asks for it.
 #[derive(Debug, Clone)]
 pub struct NewCollection {
     /// Title.
     pub title: String,
-    /// Name of the de-identification profile.
-    pub profile: String,
+    /// The de-identification profile.
+    pub profile: ChosenProfile,
     /// How images are released.
     pub release: ReleaseRule,
     /// Who may read what is released.
@@ -172,7 +188,7 @@ impl Archive {
         if isocenter_schema::collections::get(&self.db, &inbox).await?.is_none() {
             let collection = NewCollection {
                 title: "Inbox".to_owned(),
-                profile: "obia".to_owned(),
+                profile: "obia".into(),
                 release: ReleaseRule::Manual,
                 access: Access::Open,
                 originals: Originals::None,
@@ -196,10 +212,14 @@ impl Archive {
     /// Creates a collection: its key, its row, and its record in a pack, so that the store alone can rebuild it.
     ///
     /// # Errors
-    /// When the profile is not known, the AE title leads elsewhere already, or database or store fail.
+    /// When the profile is not known or not taken, the AE title leads elsewhere already, or database or store fail.
     pub async fn create_collection(&self, new: NewCollection, actor: &str) -> anyhow::Result<CollectionAccession> {
-        let profile = isocenter_deid::Profile::builtin(&new.profile)
-            .with_context(|| format!("no profile of that name: {}", new.profile))?;
+        let profile = match &new.profile {
+            ChosenProfile::BuiltIn(name) => {
+                Profile::builtin(name).with_context(|| format!("no profile of that name: {name}"))?
+            }
+            ChosenProfile::Own(definition) => Arc::new(definition.compile()?),
+        };
         let sequence = isocenter_schema::numbers::Sequence::Collection;
         let number = isocenter_schema::numbers::reserve(&self.db, sequence, 1).await?.start;
         let accession = CollectionAccession::numbered(CollectionAccession::DEFAULT_PREFIX, number);
@@ -230,9 +250,19 @@ impl Archive {
             actor: actor.to_owned(),
             action: "create collection".to_owned(),
             subject: accession.as_str().to_owned(),
-            detail: serde_json::json!({"profile": record.profile, "attested": record.attested.is_some()}),
+            detail: serde_json::json!({"profile": record.profile, "profile_hash": hex::encode(profile.hash()),
+                "attested": record.attested.is_some()}),
         };
-        self.commit_system(Record::Collection(Box::new(record)), event).await?;
+        let own = match &new.profile {
+            ChosenProfile::BuiltIn(_) => None,
+            ChosenProfile::Own(definition) => {
+                let key = &record.collection_key_id;
+                Some(profile_record(&self.storage, &accession, key, definition).await?)
+            }
+        };
+        let mut records = vec![Record::Collection(Box::new(record))];
+        records.extend(own.map(|own| Record::Profile(Box::new(own))));
+        self.commit_system(&records, event).await?;
         Ok(accession)
     }
 
@@ -240,12 +270,14 @@ impl Archive {
     ///
     /// # Errors
     /// When store or database fail.
-    pub async fn commit_system(&self, record: Record, event: AuditEvent) -> anyhow::Result<()> {
+    pub async fn commit_system(&self, records: &[Record], event: AuditEvent) -> anyhow::Result<()> {
         let mut pack = PackBuilder::new(&self.storage)?;
-        pack.add_system_row(record.encode()?);
+        for record in records {
+            pack.add_system_row(record.encode()?);
+        }
         let durable = pack.put().await?;
         let tx = self.db.begin_write().await?;
-        commit::group(&tx, &durable, &[record], &[], &[event]).await?;
+        commit::group(&tx, &durable, records, &[], &[event]).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -265,7 +297,8 @@ impl Archive {
             lifecycle: Lifecycle::Withdrawn,
             ..collection
         };
-        self.commit_system(Record::Collection(Box::new(tombstone)), event).await
+        self.commit_system(&[Record::Collection(Box::new(tombstone))], event)
+            .await
     }
 
     /// Changes the state of images and returns how many there are now in that state within the scope.
@@ -282,7 +315,7 @@ impl Archive {
             subject: collection.as_str().to_owned(),
             detail: serde_json::json!({}),
         };
-        self.commit_system(Record::Release(Box::new(change)), event).await?;
+        self.commit_system(&[Record::Release(Box::new(change))], event).await?;
         let after = isocenter_schema::stats::images_in(&self.db, &collection, to).await?;
         Ok(after.saturating_sub(before))
     }

@@ -125,7 +125,7 @@ pub async fn replay(tx: &Transaction, durable: &Durable, records: &[Record], job
                 let top = highest.entry(Sequence::Collection).or_default();
                 *top = collection.accession.number()?.max(*top);
             }
-            Record::Quarantine(_) | Record::Release(_) => {}
+            Record::Quarantine(_) | Record::Release(_) | Record::Profile(_) => {}
         }
     }
     for (kind, number) in highest {
@@ -173,7 +173,7 @@ fn neighbours(record: &Record) -> Neighbours<'_> {
     match record {
         Record::Image(image) => Neighbours::Images(image.collection.as_str()),
         Record::Quarantine(item) => Neighbours::Quarantine(item.collection.as_str()),
-        Record::Collection(_) | Record::Release(_) => Neighbours::Single,
+        Record::Collection(_) | Record::Release(_) | Record::Profile(_) => Neighbours::Single,
     }
 }
 
@@ -193,11 +193,12 @@ async fn write(
     later: &mut Batch,
 ) -> Result<Vec<Fate>> {
     let mut fates = vec![Fate::Inserted; records.len()];
-    // a collection or a release is a border: what stands before it is applied before it
+    // a collection, its profile or a release is a border: what stands before it is applied before it
     let mut start = 0;
     for run in records.chunk_by(|a, b| neighbours(a) != Neighbours::Single && neighbours(b) != Neighbours::Single) {
         match run {
             [Record::Collection(collection)] => collections::put(tx, collection).await?,
+            [Record::Profile(profile)] => collections::put_profile(tx, profile).await?,
             [Record::Release(release)] => {
                 // it changes images whose rows may still be waiting to be written
                 std::mem::replace(later, Batch::new(tx.kind())).run(tx).await?;
@@ -231,7 +232,7 @@ async fn batched(
         match record {
             Record::Image(image) => images.push((*index, image)),
             Record::Quarantine(item) => items.push((*index, item)),
-            Record::Collection(_) | Record::Release(_) => {}
+            Record::Collection(_) | Record::Release(_) | Record::Profile(_) => {}
         }
     }
     let mut set = |index: usize, fate: Fate| {

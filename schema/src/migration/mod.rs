@@ -4,12 +4,13 @@
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
 mod m0001_first;
+mod m0002_own_profile;
 
 /// Every migration, in order.
 pub(crate) struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_first::First)]
+        vec![Box::new(m0001_first::First), Box::new(m0002_own_profile::OwnProfile)]
     }
 }

@@ -37,6 +37,7 @@ macro_rules! on_both {
 
 mod commit;
 mod matching;
+mod migrations;
 mod scale;
 mod states;
 mod system;

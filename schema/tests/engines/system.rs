@@ -10,7 +10,7 @@ use isocenter_schema::audit::{self, AuditEvent};
 use isocenter_schema::codes::{self, Code};
 use isocenter_schema::database::Connections;
 use isocenter_schema::jobs::{self, NewJob};
-use isocenter_schema::record::{Record, RouteRecord};
+use isocenter_schema::record::{ProfileRecord, Record, RouteRecord};
 use isocenter_schema::tokens::{self, NewToken, TokenKind, secret_hash};
 use isocenter_schema::users::{self, User};
 use isocenter_schema::{Database, Error, ImageState, collections, grants, settings, stats, submissions};
@@ -22,6 +22,7 @@ on_both!(
     a_token_is_good_until_it_expires_or_is_revoked,
     grants_open_collections_to_researchers,
     a_collection_reads_back_and_its_routes_lead_to_it,
+    a_profile_of_its_own_stays_with_its_collection,
     jobs_are_leased_tried_again_and_given_up,
     a_job_is_done_by_one_worker_only,
     the_audit_chain_shows_every_change,
@@ -189,6 +190,47 @@ async fn a_collection_reads_back_and_its_routes_lead_to_it(mut world: World) {
     );
     drop(tx);
     assert_eq!(collections::list(&world.db).await.unwrap().len(), 1);
+}
+
+async fn a_profile_of_its_own_stays_with_its_collection(mut world: World) {
+    let record = world.collection_record(1).await;
+    let own = |sealed: &[u8]| {
+        Record::Profile(Box::new(ProfileRecord {
+            collection: record.accession.clone(),
+            sealed: sealed.to_vec(),
+        }))
+    };
+    let tx = world.db.begin_write().await.unwrap();
+    let Record::Profile(early) = own(b"x") else { panic!() };
+    assert_eq!(
+        collections::put_profile(&tx, &early).await,
+        Err(Error::NotFound("collection"))
+    );
+    drop(tx);
+    let collection = Record::Collection(Box::new(record.clone()));
+    world.commit(vec![collection.clone(), own(b"first")]).await;
+    let other = world.collection_record(2).await;
+    world.commit(vec![Record::Collection(Box::new(other.clone()))]).await;
+    let id = collections::get(&world.db, &record.accession)
+        .await
+        .unwrap()
+        .unwrap()
+        .id;
+    let other = collections::get(&world.db, &other.accession).await.unwrap().unwrap().id;
+    assert_eq!(
+        collections::own_profile(&world.db, id).await.unwrap().unwrap(),
+        b"first"
+    );
+    assert_eq!(collections::own_profile(&world.db, other).await.unwrap(), None);
+    // a change of the collection leaves it, the newest record of a profile holds, and everybody hears of it
+    let before = settings::change_number(&world.db).await.unwrap();
+    world.commit(vec![collection]).await;
+    world.commit(vec![own(b"second")]).await;
+    assert_eq!(
+        collections::own_profile(&world.db, id).await.unwrap().unwrap(),
+        b"second"
+    );
+    assert_eq!(settings::change_number(&world.db).await.unwrap(), before + 2);
 }
 
 async fn enqueue(world: &World, jobs: &[NewJob]) {

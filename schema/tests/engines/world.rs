@@ -52,6 +52,12 @@ impl World {
     }
 
     pub(crate) async fn postgres() -> Option<Self> {
+        let database = Self::postgres_database().await?;
+        Some(Self::new(database, tempfile::tempdir().unwrap()).await)
+    }
+
+    /// Makes an empty database on the server, if there is one.
+    pub(crate) async fn postgres_database() -> Option<String> {
         let Ok(server) = std::env::var("ISOCENTER_TEST_POSTGRES_URL") else {
             eprintln!("left out: ISOCENTER_TEST_POSTGRES_URL is not set");
             return None;
@@ -70,7 +76,7 @@ impl World {
         admin.close().await.unwrap();
         let mut database = Url::parse(&server).unwrap();
         database.set_path(&name);
-        Some(Self::new(database.to_string(), tempfile::tempdir().unwrap()).await)
+        Some(database.to_string())
     }
 
     async fn new(database: String, dir: TempDir) -> Self {

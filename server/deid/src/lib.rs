@@ -20,6 +20,7 @@
 //! | `table`, `tag_map`, `options` | Table E.1-1, finding a row by its tag, and the options that it has columns for |
 //! | `iod`, `sr`, `dictionary` | types by IOD; concepts of structured reports; known private attributes |
 //! | `script`, `profile`, `profile_file` | what a front end answers to the executor; the built-in profiles; those of users |
+//! | `definition` | the texts of a user's profile, checked once and kept |
 //! | `executor`, `element` | the walk; keeping, cleaning or replacing one value |
 //! | `beyond`, `private_rules`, `private` | attributes the table does not list; private attributes; numbers that say nothing |
 //! | `value`, `date`, `documents` | reading and dummies; shifting; empty documents |
@@ -34,6 +35,7 @@
 mod beyond;
 pub mod ctp;
 mod date;
+mod definition;
 mod descriptor;
 mod dictionary;
 mod documents;
@@ -65,6 +67,7 @@ mod token;
 mod value;
 mod written_date;
 
+pub use definition::{Definition, Rules};
 pub use documents::DocumentRule;
 pub use error::Error;
 pub use executor::{Context, Deidentified, PixelFacts, deidentify, issuer_of_patient_id};
@@ -75,6 +78,7 @@ pub use pixel::{
 };
 pub use policy::{
     FoundText, PixelPlan, PixelPolicy, PixelReport, PixelVerdict, TextSearch, WhenFound, WhenUnanswered, plan_pixels,
+    signature_regions,
 };
 pub use profile::{PrivateRule, Profile};
 pub use pseudonym::{Pseudonyms, Secret};

@@ -75,38 +75,6 @@ pub struct Region {
     pub source: RegionSource,
 }
 
-impl Region {
-    /// Returns the region that a box of a pixel script stands for in an image of `rows` and `columns`: negative places
-    /// count from the right and the bottom, and what lies outside the image is cut away; `None` where nothing is left.
-    ///
-    /// CTP hides one row and one column more than a box says (deid reference, section 6). `inclusive` does the same.
-    pub fn of_script(
-        (x, y, width, height): (i64, i64, i64, i64),
-        (rows, columns): (u16, u16),
-        inclusive: bool,
-        source: RegionSource,
-    ) -> Option<Self> {
-        let cut = |at: i64, len: i64, size: u16| {
-            let size = i64::from(size);
-            let from = if at < 0 { at.saturating_add(size) } else { at };
-            let to = from.saturating_add(len).saturating_add(i64::from(inclusive)).min(size);
-            let from = from.max(0);
-            let len = u32::try_from(to.checked_sub(from)?).ok().filter(|len| *len > 0)?;
-            Some((u32::try_from(from).ok()?, len))
-        };
-        let (x, width) = cut(x, width, columns)?;
-        let (y, height) = cut(y, height, rows)?;
-        Some(Self {
-            frames: Frames::All,
-            x,
-            y,
-            width,
-            height,
-            source,
-        })
-    }
-}
-
 /// What hidden pixels look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FillStyle {
@@ -299,22 +267,6 @@ pub trait PixelEditor: Send + Sync {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn region(box_: (i64, i64, i64, i64), inclusive: bool) -> Option<(u32, u32, u32, u32)> {
-        Region::of_script(box_, (128, 100), inclusive, RegionSource::Signature { line: 1 })
-            .map(|region| (region.x, region.y, region.width, region.height))
-    }
-
-    #[test]
-    fn boxes_of_scripts_count_from_either_side_and_end_at_the_image() {
-        assert_eq!(region((10, 20, 30, 40), false), Some((10, 20, 30, 40)));
-        assert_eq!(region((10, 20, 30, 40), true), Some((10, 20, 31, 41)));
-        assert_eq!(region((-20, -10, 100, 100), true), Some((80, 118, 20, 10)));
-        assert_eq!(region((-120, 0, 30, 1), false), Some((0, 0, 10, 1)));
-        assert_eq!(region((100, 0, 5, 5), true), None);
-        assert_eq!(region((i64::MAX, 0, i64::MAX, 5), true), None);
-        assert_eq!(region((0, 0, -1, 5), true), None);
-    }
 
     #[test]
     fn cleaned_pixels_are_marked_once() {

@@ -97,6 +97,7 @@ pub struct Profile {
     hash: [u8; 32],
     script: Option<Box<dyn Script>>,
     ctp: Option<Box<ctp::Anonymizer>>,
+    pixels: Option<Box<ctp::PixelScript>>,
 }
 
 impl Profile {
@@ -117,7 +118,25 @@ impl Profile {
             hash: hash.finalize().into(),
             script: None,
             ctp: Some(Box::new(anonymizer)),
+            pixels: None,
         }
+    }
+
+    /// Adds a pixel script: the devices that somebody looked at, and what is hidden of their images. `text` is the script's.
+    #[must_use]
+    pub(crate) fn with_pixels(mut self, script: ctp::PixelScript, text: &str) -> Self {
+        let hash = Sha256::new()
+            .chain_update(self.hash)
+            .chain_update(b"pixel script")
+            .chain_update(text.as_bytes());
+        self.hash = hash.finalize().into();
+        self.pixels = Some(Box::new(script));
+        self
+    }
+
+    /// Returns the pixel script, if the profile has one.
+    pub fn pixel_script(&self) -> Option<&ctp::PixelScript> {
+        self.pixels.as_deref()
     }
 
     /// Returns the script in CTP's language, if the profile is one.
@@ -136,6 +155,7 @@ impl Profile {
                     hash: hash("none", &Settings::default()),
                     script: None,
                     ctp: None,
+                    pixels: None,
                 })])
                 .collect()
         });
@@ -175,6 +195,7 @@ impl Profile {
             hash: hash(name, &settings),
             script: Some(Box::new(TableScript::new(settings))),
             ctp: None,
+            pixels: None,
         }
     }
 
@@ -205,6 +226,7 @@ impl Profile {
             hash: [0; 32],
             script: Some(script),
             ctp: None,
+            pixels: None,
         }
     }
 }

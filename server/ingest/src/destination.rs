@@ -14,6 +14,7 @@ use isocenter_storage::{CollectionKeyId, Storage};
 use parking_lot::Mutex;
 
 use crate::Error;
+use crate::profile::profile_of;
 
 /// One collection as the way in sees it.
 pub(crate) struct Destination {
@@ -68,8 +69,8 @@ impl Destinations {
         if collection.record.lifecycle == isocenter_schema::record::Lifecycle::Withdrawn {
             return Ok(None);
         }
+        let profile = profile_of(&self.db, &self.storage, &collection).await?;
         let record = collection.record;
-        let profile = Profile::builtin(&record.profile).ok_or(Error::UnknownProfile)?;
         let key_id = record.collection_key_id;
         let secret = self.storage.collection_secret(&key_id, "pseudonyms").await?;
         let digest_key = self.storage.collection_secret(&key_id, "content-digest").await?;

@@ -12,8 +12,8 @@ pub enum Error {
     /// The store did not do it.
     #[error(transparent)]
     Storage(#[from] isocenter_storage::Error),
-    /// The collection names a profile that this program does not have.
-    #[error("collection names a de-identification profile that is not known here")]
+    /// The collection names a profile that this program does not have, or brought one that it does not take.
+    #[error("collection has a de-identification profile that is not known here")]
     UnknownProfile,
     /// A record that a pack carries belongs to a collection that nobody knows.
     #[error("a pack holds images of a collection that is not known")]

@@ -16,7 +16,7 @@ pub(crate) fn of_group(records: &[&Record]) -> Vec<AuditEvent> {
         let accession = match record {
             Record::Image(image) => image.collection.as_str(),
             Record::Quarantine(item) => item.collection.as_str(),
-            Record::Collection(_) | Record::Release(_) => continue,
+            Record::Collection(_) | Record::Release(_) | Record::Profile(_) => continue,
         };
         if !collections.contains(&accession) {
             collections.push(accession);

@@ -6,7 +6,7 @@
 //! | step | file | what it does |
 //! | --- | --- | --- |
 //! | stage | [`stage`] | gathers the bytes, in memory while the budget allows, else in a sealed file |
-//! | parse, de-identify, check | [`prepare`], [`qc`] | on a CPU thread; ends in a refusal, a quarantine item or a [`cleared`] object |
+//! | parse, de-identify, check | [`prepare`], [`mod@profile`], [`qc`] | on a CPU thread; ends in a refusal, a quarantine item or a [`cleared`] object |
 //! | accession, seal | [`group`], [`parents`] | what becomes of each object; the pack of those that are new |
 //! | commit | [`committer`] | everything that waits becomes one pack, one flush, one transaction |
 //! | answer | [`pipeline`] | only now |
@@ -31,6 +31,7 @@ mod parents;
 mod pipeline;
 mod pixels;
 mod prepare;
+mod profile;
 pub mod qc;
 pub mod replay;
 mod stage;
@@ -38,6 +39,7 @@ mod stage;
 pub use accessions::Prefixes;
 pub use error::Error;
 pub use pipeline::{Pipeline, Sink};
+pub use profile::{profile_of, profile_record};
 
 /// Limits of the way in.
 #[derive(Debug, Clone)]

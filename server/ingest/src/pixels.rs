@@ -1,7 +1,8 @@
 //! Pixels on the way in (check Q506): `imaging` cleans them, and what was edited becomes pieces of the stored file. Most of
 //! these are ranges of what was received; new bytes are kept in memory up to a limit, beyond it in a sealed temporary file.
 //!
-//! Nobody has looked at an object of a class at risk when it comes in. Where a person releases a collection that is only
+//! A device that the collection's pixel script knows is answered for: what the script names is hidden. Else nobody has looked
+//! at an object of a class at risk when it comes in. Where a person releases a collection that is only
 //! said; where it releases itself, the object is held (server/decisions/0004). An object whose coded frames cannot be
 //! followed from end to end is held in both: what was not cleaned does not go out.
 
@@ -11,8 +12,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use isocenter_deid::{
-    Deidentified, EditedPixels, Part, PixelObject, PixelPolicy, Profile, TextSearch, WhenFound, WhenUnanswered,
-    plan_pixels,
+    Deidentified, EditedPixels, Part, PixelObject, PixelPolicy, Profile, Region, TextSearch, WhenFound, WhenUnanswered,
+    ctp, plan_pixels, signature_regions,
 };
 use isocenter_imaging::{PixelFacts, clean_searched_pixels, search_pixels};
 use isocenter_model::part10::{ByteSource, Layout};
@@ -132,7 +133,7 @@ pub(crate) fn clean(
     let cleaned = clean_searched_pixels(
         object,
         &destination.profile,
-        None,
+        signature(received, &destination.profile),
         policy,
         search,
         deidentified,
@@ -155,6 +156,18 @@ pub(crate) fn clean(
     };
     let (new, spilled) = scratch.finish()?;
     Ok(Some(Edited { pixels, new, spilled }))
+}
+
+/// Returns what the collection's pixel script says of the object; `None` where it does not know the device.
+fn signature(received: &Received<'_>, profile: &Profile) -> Option<Vec<Region>> {
+    let script = profile.pixel_script()?;
+    let object = ctp::Object {
+        data_set: received.header,
+        meta: Some(&ctp::elements_of_meta(received.layout)),
+        has_pixel_data: received.layout.pixel_data.is_some(),
+        issuer: "", // filters derive no dates
+    };
+    signature_regions(script, &object, ctp::Mode::Strict)
 }
 
 /// Where new bytes wait until they are committed.

@@ -1,4 +1,6 @@
-//! `isocenter collection create|list|show|release|withdraw`.
+//! `isocenter collection create|list|show|release|withdraw`. How a profile is given is in [`profile`].
+
+mod profile;
 
 use clap::{Args, Subcommand, ValueEnum};
 use isocenter_model::rights::Access;
@@ -43,9 +45,8 @@ pub(crate) struct Create {
     /// Title
     #[arg(long)]
     title: String,
-    /// De-identification profile: obia, basic, retain-uids, or none for data already de-identified (attested by you)
-    #[arg(long, default_value = "obia")]
-    profile: String,
+    #[command(flatten)]
+    profile: profile::Choice,
     /// How images are released
     #[arg(long, value_enum, default_value = "manual")]
     release: Release,
@@ -128,7 +129,7 @@ pub(crate) async fn run(command: Command, archive: &Archive, output: Output) -> 
     let actor = "command line";
     match command {
         Command::Create(create) => {
-            let accession = archive.create_collection(new(create), actor).await?;
+            let accession = archive.create_collection(new(create)?, actor).await?;
             output.answer(&json!({"accession": accession}), |_| accession.to_string())?;
         }
         Command::List => {
@@ -141,6 +142,13 @@ pub(crate) async fn run(command: Command, archive: &Archive, output: Output) -> 
             let counts = isocenter_schema::stats::of_collection(&archive.db, &accession).await?;
             let mut shown = row(&found);
             if let Some(object) = shown.as_object_mut() {
+                // said where the program still takes it: else the collection takes nothing, and this is how one sees why
+                let profile = isocenter_ingest::profile_of(&archive.db, &archive.storage, &found).await;
+                let hash = profile.as_ref().ok().map(|profile| hex::encode(profile.hash()));
+                object.insert("profile_hash".into(), hash.into());
+                if let Err(error) = profile {
+                    object.insert("profile_error".into(), error.to_string().into());
+                }
                 object.insert("counts".into(), serde_json::to_value(counts)?);
             }
             output.answer(&shown, |shown| serde_json::to_string_pretty(shown).unwrap_or_default())?;
@@ -179,10 +187,10 @@ pub(crate) async fn run(command: Command, archive: &Archive, output: Output) -> 
     Ok(0)
 }
 
-fn new(create: Create) -> NewCollection {
-    NewCollection {
+fn new(create: Create) -> anyhow::Result<NewCollection> {
+    Ok(NewCollection {
         title: create.title,
-        profile: create.profile,
+        profile: create.profile.read()?,
         release: match create.release {
             Release::Manual => ReleaseRule::Manual,
             Release::Automatic => ReleaseRule::Automatic,
@@ -195,5 +203,5 @@ fn new(create: Create) -> NewCollection {
         originals: create.originals,
         ae_title: create.ae_title,
         issuer: create.issuer,
-    }
+    })
 }

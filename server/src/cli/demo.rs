@@ -51,7 +51,7 @@ pub(crate) async fn run(options: Options, settings: Settings, output: Output) ->
     }
     let new = NewCollection {
         title: TITLE.to_owned(),
-        profile: "obia".to_owned(),
+        profile: "obia".into(),
         // Ultrasound and mammograms may show text, and no search releases them: who runs this command does.
         release: ReleaseRule::Manual,
         access: Access::Open,

@@ -65,6 +65,12 @@ pub enum Error {
         /// Name of the entry.
         entry: String,
     },
+    /// A text that was sealed under a collection's key is not what was sealed.
+    #[error("a text sealed under collection key {key} is damaged")]
+    TextCorrupt {
+        /// The key.
+        key: CollectionKeyId,
+    },
     /// No pack of this name is in the store.
     #[error("pack {pack} is missing")]
     Missing {
@@ -189,7 +195,9 @@ impl Classify for Error {
     fn fault(&self) -> Fault {
         match self {
             // A row names a pack that is not there: to the reader that is loss, not "no such thing".
-            Self::Corrupt { .. } | Self::KeyCorrupt { .. } | Self::Missing { .. } => Fault::Corrupt,
+            Self::Corrupt { .. } | Self::KeyCorrupt { .. } | Self::TextCorrupt { .. } | Self::Missing { .. } => {
+                Fault::Corrupt
+            }
             Self::KeyMissing { .. } | Self::CollectionKeyMissing { .. } => Fault::Corrupt,
             Self::KeyDestroyed { .. } => Fault::NotFound,
             Self::OutOfRange { .. } => Fault::BadInput,

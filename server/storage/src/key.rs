@@ -83,6 +83,37 @@ impl Secret {
         );
         Ok(opened.is_ok().then_some(Self(bytes)))
     }
+
+    /// Seals bytes under this secret: nonce, ciphertext, tag. They open only with the same associated bytes.
+    pub(crate) fn seal(&self, plain: &[u8], associated: &[u8]) -> Result<Vec<u8>> {
+        let mut nonce = [0; 12];
+        random(&mut nonce)?;
+        let mut sealed = plain.to_vec();
+        let tag = self
+            .wrapping(associated)?
+            .encrypt_inout_detached(&nonce.into(), associated, sealed.as_mut_slice().into())
+            .map_err(|_| Error::Internal("a text cannot be sealed"))?;
+        let tag: [u8; 16] = tag.into();
+        Ok([&nonce[..], &sealed, &tag].concat())
+    }
+
+    /// Opens what [`Secret::seal`] sealed; `None` where it was altered or sealed by another secret.
+    pub(crate) fn open(&self, sealed: &[u8], associated: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        let Some((nonce, rest)) = sealed.split_first_chunk::<12>() else {
+            return Ok(None);
+        };
+        let Some((body, tag)) = rest.split_last_chunk::<16>() else {
+            return Ok(None);
+        };
+        let mut plain = Zeroizing::new(body.to_vec());
+        let opened = self.wrapping(associated)?.decrypt_inout_detached(
+            &(*nonce).into(),
+            associated,
+            plain.as_mut_slice().into(),
+            &(*tag).into(),
+        );
+        Ok(opened.is_ok().then_some(plain))
+    }
 }
 
 /// A key sealed under another.
@@ -221,6 +252,22 @@ mod tests {
         bent.sealed[0] ^= 1;
         assert!(parent.unwrap(&bent, b"individual 1").unwrap().is_none());
         assert_ne!(&wrapped.sealed, child.bytes());
+    }
+
+    #[test]
+    fn a_sealed_text_opens_only_with_its_secret_and_its_associated_bytes() {
+        let (secret, other) = (Secret::draw().unwrap(), Secret::draw().unwrap());
+        for text in [&b""[..], b"ptid/12345=TRIAL-1"] {
+            let mut sealed = secret.seal(text, b"profile").unwrap();
+            assert_eq!(secret.open(&sealed, b"profile").unwrap().unwrap().as_slice(), text);
+            assert!(secret.open(&sealed, b"another").unwrap().is_none());
+            assert!(other.open(&sealed, b"profile").unwrap().is_none());
+            assert!(!sealed.windows(5).any(|window| window == b"12345"));
+            assert!(secret.open(&sealed[..27], b"profile").unwrap().is_none());
+            assert!(secret.open(b"short", b"profile").unwrap().is_none());
+            sealed[0] ^= 1;
+            assert!(secret.open(&sealed, b"profile").unwrap().is_none());
+        }
     }
 
     #[test]

@@ -28,6 +28,10 @@ pub(crate) fn pack_key(name: &PackName) -> String {
     format!("{PACKS}/{}/{name}", name.folder())
 }
 
+fn purpose_of_text(purpose: &str) -> String {
+    format!("isocenter collection text/{purpose}")
+}
+
 /// Variables of the S3 client, named as the usual environment variables: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
 /// `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL`, ... Others are passed over.
 pub type S3Settings = BTreeMap<String, String>;
@@ -228,6 +232,28 @@ impl Storage {
             secret.as_mut(),
         )?;
         Ok(secret)
+    }
+
+    /// Seals a text of a collection under its key, for a place outside the store; it opens for the same purpose only.
+    ///
+    /// # Errors
+    /// When the key is not there or the key store does not answer.
+    pub async fn seal_text(&self, id: &CollectionKeyId, purpose: &str, plain: &[u8]) -> Result<Vec<u8>> {
+        self.0
+            .keys
+            .collection(id)
+            .await?
+            .seal(plain, purpose_of_text(purpose).as_bytes())
+    }
+
+    /// Opens what [`Storage::seal_text`] sealed.
+    ///
+    /// # Errors
+    /// [`Error::TextCorrupt`] where it was altered, or sealed for another collection or purpose; else as there.
+    pub async fn open_text(&self, id: &CollectionKeyId, purpose: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        let key = self.0.keys.collection(id).await?;
+        key.open(sealed, purpose_of_text(purpose).as_bytes())?
+            .ok_or(Error::TextCorrupt { key: *id })
     }
 
     /// Makes an Individual's key, durable when this returns.

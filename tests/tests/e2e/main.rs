@@ -6,6 +6,7 @@ mod main_job;
 mod manifest;
 mod outcomes;
 mod privacy;
+mod profiles;
 mod rights;
 mod similar;
 

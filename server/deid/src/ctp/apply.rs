@@ -4,6 +4,7 @@ use dicom_core::header::Header;
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
+use isocenter_model::part10::Layout;
 
 use super::check::Anonymizer;
 use super::evaluate::{Evaluator, Thrown};
@@ -145,4 +146,24 @@ pub fn meta_elements(meta: &dicom_object::FileMetaTable) -> InMemDicomObject {
         Some(DataElement::new(element.tag(), element.vr(), value))
     });
     InMemDicomObject::from_element_iter(elements)
+}
+
+/// Returns what a file says of itself before its data set, as the elements that expressions and filters read; of an object
+/// that came without it the transfer syntax.
+pub fn elements_of_meta(layout: &Layout) -> InMemDicomObject {
+    let meta = &layout.meta;
+    let syntax = Some(layout.transfer_syntax_uid.as_str().to_owned());
+    let elements = [
+        (0x0002, VR::UI, meta.media_storage_sop_class_uid.clone()),
+        (0x0003, VR::UI, meta.media_storage_sop_instance_uid.clone()),
+        (0x0010, VR::UI, meta.transfer_syntax_uid.clone().or(syntax)),
+        (0x0012, VR::UI, meta.implementation_class_uid.clone()),
+        (0x0013, VR::SH, meta.implementation_version_name.clone()),
+        (0x0016, VR::AE, meta.source_application_entity_title.clone()),
+    ];
+    InMemDicomObject::from_element_iter(
+        elements.into_iter().filter_map(|(element, vr, value)| {
+            Some(DataElement::new(Tag(2, element), vr, PrimitiveValue::from(value?)))
+        }),
+    )
 }

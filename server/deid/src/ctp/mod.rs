@@ -55,7 +55,7 @@ mod walk;
 mod write;
 mod xml;
 
-pub use apply::{Object, Outcome, meta_elements};
+pub use apply::{Object, Outcome, elements_of_meta, meta_elements};
 pub use check::Anonymizer;
 pub use evaluate::Thrown;
 pub use explain::{Explanation, Severity};

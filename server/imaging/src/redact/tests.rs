@@ -3,7 +3,7 @@
 use dicom_core::{DataElement, PrimitiveValue, VR};
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
-use isocenter_deid::{EditedPixels, FillStyle, Part, PixelEdit, Region};
+use isocenter_deid::{EditedPixels, FillStyle, Frames, Part, PixelEdit, Region, ctp};
 use isocenter_model::TransferSyntaxUid;
 use isocenter_model::part10::{NewFileMeta, write_file_meta, write_header, write_native_pixel_header};
 use sha2::Digest;
@@ -480,7 +480,7 @@ fn jpeg_blocks_outside_the_mask_keep_their_coefficients() {
 #[test]
 fn what_ctp_hides_is_what_we_hide_in_its_style() {
     let Some(root) = folder() else { return };
-    type Box = (i64, i64, i64, i64);
+    type Box = (i32, i32, i32, i32);
     type Case = (
         &'static str,
         &'static [Box],
@@ -528,7 +528,19 @@ fn what_ctp_hides_is_what_we_hide_in_its_style() {
         let source = isocenter_deid::RegionSource::Signature { line: 1 };
         let regions: Vec<Region> = boxes
             .iter()
-            .filter_map(|b| Region::of_script(*b, (facts.rows, facts.columns), true, source.clone()))
+            .filter_map(|&(x, y, width, height)| {
+                let script = ctp::ScriptRegion { x, y, width, height };
+                let (rows, columns) = (facts.rows.into(), facts.columns.into());
+                let (x, y, width, height) = script.in_image(rows, columns, ctp::Mode::Compat)?;
+                Some(Region {
+                    frames: Frames::All,
+                    x,
+                    y,
+                    width,
+                    height,
+                    source: source.clone(),
+                })
+            })
             .collect();
         let wanted = PixelEdit {
             regions: &regions,

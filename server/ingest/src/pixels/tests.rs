@@ -96,6 +96,10 @@ fn file(syntax: &str, modality: &str, frames: &[Vec<u8>]) -> Vec<u8> {
 }
 
 async fn prepared(file: Vec<u8>, release: ReleaseRule, profile: &str) -> Prepared {
+    prepared_with(file, release, Profile::builtin(profile).unwrap()).await
+}
+
+async fn prepared_with(file: Vec<u8>, release: ReleaseRule, profile: Arc<Profile>) -> Prepared {
     let folder = tempfile::tempdir().unwrap();
     let url = |name: &str| {
         let path = folder.path().join(name);
@@ -111,7 +115,7 @@ async fn prepared(file: Vec<u8>, release: ReleaseRule, profile: &str) -> Prepare
     let accession = CollectionAccession::parse("OBIA0001").unwrap();
     let destination = Destination {
         accession: accession.clone(),
-        profile: Profile::builtin(profile).unwrap(),
+        profile,
         pseudonyms: Pseudonyms::new(&Secret::new([3; 32]), "OBIA0001"),
         digest_key: [4; 32],
         collection_key_id,
@@ -207,6 +211,41 @@ async fn a_collection_that_releases_itself_holds_what_nobody_saw() {
                 .any(|f| f.check == "Q506" && f.severity == Severity::Hold)
         );
     }
+}
+
+#[tokio::test]
+async fn a_device_that_the_pixel_script_knows_is_answered_for() {
+    let with = |pixel_script: &str| {
+        let text = "name = 'own'\nextends = 'obia'\n".to_owned();
+        let definition = isocenter_deid::Definition {
+            rules: isocenter_deid::Rules::Options { text },
+            pixel_script: Some(pixel_script.to_owned()),
+        };
+        Arc::new(definition.compile().unwrap())
+    };
+    let knows = with("{ Modality.equals(\"OT\") * [0002,0010].equals(\"1.2.840.10008.1.2.1\") } (0,0,200,60)(-10,-5,50,50)");
+    let sent = || file(NATIVE, "OT", &[picture(true)]);
+    let done = prepared_with(sent(), ReleaseRule::Automatic, knows).await;
+    let Verdict::Cleared(cleared) = done.verdict else {
+        panic!("a device that is known was held")
+    };
+    assert!(cleared.findings().iter().all(|finding| finding.check != "Q506"));
+    let out = stored(&cleared.parts().body);
+    let layout = part10::layout_part10(&out, &Limits::default()).unwrap();
+    let header = part10::read_header(&out, &layout, &Limits::default()).unwrap();
+    assert_eq!(header.element(tags::BURNED_IN_ANNOTATION).unwrap().to_str().unwrap(), "NO");
+    let Some(part10::PixelData::Native { value_offset, value_len, .. }) = layout.pixel_data else {
+        panic!("no pixels")
+    };
+    let after = &out[value_offset as usize..(value_offset + value_len) as usize];
+    for (n, (a, b)) in picture(true).iter().zip(after).enumerate() {
+        let (x, y) = (n % SIZE.0, n / SIZE.0);
+        let hidden = y < 60 || x >= 190 && y >= 115;
+        assert!(if hidden { *b == 0 } else { a == b }, "{x} {y}");
+    }
+    let other = with("{ Modality.equals(\"US\") } (0,0,200,30)");
+    let done = prepared_with(sent(), ReleaseRule::Automatic, other).await;
+    assert!(matches!(done.verdict, Verdict::Quarantine(_)));
 }
 
 #[tokio::test]

@@ -11,13 +11,13 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
+use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
-use isocenter_deid::ctp::{Mode, Object, PixelScript};
+use isocenter_deid::ctp::{Mode, Object, elements_of_meta};
 use isocenter_deid::{
-    Context, EditedPixels, Held, Part, PixelFacts, PixelObject, PixelPolicy, Pseudonyms, Region, RegionSource, Report,
-    WhenFound, WhenUnanswered, deidentify,
+    Context, EditedPixels, Held, Part, PixelFacts, PixelObject, PixelPolicy, Pseudonyms, Region, Report, WhenFound,
+    WhenUnanswered, deidentify, signature_regions,
 };
 use isocenter_imaging::clean_pixels;
 use isocenter_model::part10::{self, ByteSource, Layout, Limits, NewFileMeta, Part10Form, PixelData, WrittenHeader};
@@ -82,7 +82,7 @@ impl Read {
         if layout.form == Part10Form::NoMeta && SopClassUid::parse(&text(&header, tags::SOP_CLASS_UID)).is_err() {
             return Err(NotRead::NotDicom);
         }
-        let meta = meta_elements(&layout);
+        let meta = elements_of_meta(&layout);
         Ok(Self {
             inflated,
             layout,
@@ -114,24 +114,6 @@ fn says_dicom(source: &dyn ByteSource) -> bool {
         source.read_at(offset, &mut bytes).is_ok() && bytes == expected
     };
     at(128, b"DICM") || at(0, b"DICM") || at(0, &[2, 0, 0, 0])
-}
-
-fn meta_elements(layout: &Layout) -> InMemDicomObject {
-    let meta = &layout.meta;
-    let syntax = Some(layout.transfer_syntax_uid.as_str().to_owned());
-    let elements = [
-        (0x0002, VR::UI, meta.media_storage_sop_class_uid.clone()),
-        (0x0003, VR::UI, meta.media_storage_sop_instance_uid.clone()),
-        (0x0010, VR::UI, meta.transfer_syntax_uid.clone().or(syntax)),
-        (0x0012, VR::UI, meta.implementation_class_uid.clone()),
-        (0x0013, VR::SH, meta.implementation_version_name.clone()),
-        (0x0016, VR::AE, meta.source_application_entity_title.clone()),
-    ];
-    InMemDicomObject::from_element_iter(
-        elements.into_iter().filter_map(|(element, vr, value)| {
-            Some(DataElement::new(Tag(2, element), vr, PrimitiveValue::from(value?)))
-        }),
-    )
 }
 
 /// Returns the text of an element at top level, trimmed; empty if there is none.
@@ -219,20 +201,10 @@ impl Deidentifier {
 
     /// Returns the regions of the first device signature that holds for the object.
     fn signature(&self, read: &Read) -> Option<Vec<Region>> {
-        let script: &PixelScript = self.rules.pixel_script.as_ref()?;
-        let signature = script.signature_of(&read.as_scripts_see_it(&self.issuer))?;
-        let size = |tag| {
-            let value = read.header.get(tag)?.value().to_int::<u16>().ok()?;
-            (value > 0).then_some(value)
-        };
-        let size = (size(tags::ROWS)?, size(tags::COLUMNS)?);
-        let inclusive = self.rules.mode == Mode::Compat && self.rules.profile.ctp().is_some();
-        let line = signature.line();
-        let regions = signature.regions().iter().filter_map(|r| {
-            let at = (r.x.into(), r.y.into(), r.width.into(), r.height.into());
-            Region::of_script(at, size, inclusive, RegionSource::Signature { line })
-        });
-        Some(regions.collect())
+        let script = self.rules.pixel_script.as_ref()?;
+        // the mode is that of a script of rules; without one nothing is to be as in CTP
+        let mode = self.rules.profile.ctp().map_or(Mode::Strict, |script| script.mode());
+        signature_regions(script, &read.as_scripts_see_it(&self.issuer), mode)
     }
 
     fn uids(&self, header: &InMemDicomObject) -> Result<NewUids, Held> {
