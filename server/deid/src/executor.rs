@@ -239,6 +239,11 @@ impl Executor<'_> {
             tags::ENCAPSULATED_DOCUMENT | tags::ENCAPSULATED_DOCUMENT_LENGTH if self.document.is_some() => {
                 return self.empty_document(tag);
             }
+            // nothing of the document is left; the attribute is of Type 1 there (PS3.3 C.24.2)
+            tags::BURNED_IN_ANNOTATION if self.document.is_some() && level.depth == 0 => {
+                self.report.record(&self.path, tag, Action::Dummied, "empty document");
+                return Some(DataElement::new(tag, VR::CS, PrimitiveValue::from("NO")));
+            }
             _ => {}
         }
         let kind = iod::type_of(self.class, level.parent, tag);

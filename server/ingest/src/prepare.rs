@@ -363,6 +363,7 @@ impl Received<'_> {
         let facts = PixelFacts::from_header(&self.header).ok();
         let allow = header::Allowance {
             unknown_sop_classes: self.destination.profile.changes_nothing(),
+            burned_in: !self.destination.profile.changes_nothing(),
         };
         let findings = header::check(&self.header, &self.layout, facts.as_ref(), &self.arrival.form, allow);
         let sniffed = self.arrival.form == Form::Part10 && self.layout.form == Part10Form::NoMeta;
@@ -432,8 +433,8 @@ impl Received<'_> {
         } else {
             let pixels = self.layout.pixel_data.is_some().then_some(isocenter_deid::PixelFacts {
                 transfer_syntax_uid: self.layout.transfer_syntax_uid.as_str(),
-                // checks of the way in decide on text that an object speaks of
-                judged: false,
+                // where there are frames to look at, their search decides on text that an object speaks of
+                judged: facts.is_some(),
             });
             let context = isocenter_deid::Context { issuer, pixels };
             match isocenter_deid::deidentify(

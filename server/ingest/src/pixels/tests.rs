@@ -13,7 +13,7 @@ use super::*;
 use crate::prepare::{Prepared, Step, Verdict, prepare};
 use crate::stage::{Budget, Stage};
 
-const NATIVE: &str = "1.2.840.10008.1.2.1";
+pub(crate) const NATIVE: &str = "1.2.840.10008.1.2.1";
 /// Encapsulated Uncompressed Explicit VR Little Endian.
 const ENCAPSULATED: &str = "1.2.840.10008.1.2.1.98";
 const SIZE: (usize, usize) = (200, 120);
@@ -30,7 +30,7 @@ const LETTERS: [[u8; 7]; 4] = [
     [31, 4, 4, 4, 4, 4, 4],
 ];
 
-fn picture(text: bool) -> Vec<u8> {
+pub(crate) fn picture(text: bool) -> Vec<u8> {
     let mut pixels: Vec<u8> = (0..SIZE.0 * SIZE.1)
         .map(|n| u8::try_from(60 + n / SIZE.0 / 2).unwrap())
         .collect();
@@ -47,10 +47,20 @@ fn picture(text: bool) -> Vec<u8> {
 }
 
 fn file(syntax: &str, modality: &str, frames: &[Vec<u8>]) -> Vec<u8> {
+    file_with(syntax, modality, frames, Vec::new())
+}
+
+/// Returns an object with more elements than others have.
+pub(crate) fn file_with(
+    syntax: &str,
+    modality: &str,
+    frames: &[Vec<u8>],
+    more: Vec<DataElement<InMemDicomObject, Vec<u8>>>,
+) -> Vec<u8> {
     let class = if modality == "CT" { CT } else { CAPTURE };
     let text = |tag, vr, value: &str| DataElement::new(tag, vr, PrimitiveValue::from(value));
     let number = |tag, value: u16| DataElement::new(tag, VR::US, PrimitiveValue::from(value));
-    let header = dicom_object::InMemDicomObject::from_element_iter([
+    let mut header = InMemDicomObject::from_element_iter([
         text(tags::SOP_CLASS_UID, VR::UI, class),
         text(tags::SOP_INSTANCE_UID, VR::UI, "1.2.3.4"),
         text(tags::STUDY_INSTANCE_UID, VR::UI, "1.2.3.5"),
@@ -69,6 +79,9 @@ fn file(syntax: &str, modality: &str, frames: &[Vec<u8>]) -> Vec<u8> {
         number(tags::HIGH_BIT, 7),
         number(tags::PIXEL_REPRESENTATION, 0),
     ]);
+    for element in more {
+        header.put(element);
+    }
     let uid = TransferSyntaxUid::parse(syntax).unwrap();
     let mut out = part10::write_file_meta(&NewFileMeta {
         sop_class_uid: class,
@@ -99,7 +112,7 @@ async fn prepared(file: Vec<u8>, release: ReleaseRule, profile: &str) -> Prepare
     prepared_with(file, release, Profile::builtin(profile).unwrap()).await
 }
 
-async fn prepared_with(file: Vec<u8>, release: ReleaseRule, profile: Arc<Profile>) -> Prepared {
+pub(crate) async fn prepared_with(file: Vec<u8>, release: ReleaseRule, profile: Arc<Profile>) -> Prepared {
     let folder = tempfile::tempdir().unwrap();
     let url = |name: &str| {
         let path = folder.path().join(name);
@@ -223,7 +236,8 @@ async fn a_device_that_the_pixel_script_knows_is_answered_for() {
         };
         Arc::new(definition.compile().unwrap())
     };
-    let knows = with("{ Modality.equals(\"OT\") * [0002,0010].equals(\"1.2.840.10008.1.2.1\") } (0,0,200,60)(-10,-5,50,50)");
+    let knows =
+        with("{ Modality.equals(\"OT\") * [0002,0010].equals(\"1.2.840.10008.1.2.1\") } (0,0,200,60)(-10,-5,50,50)");
     let sent = || file(NATIVE, "OT", &[picture(true)]);
     let done = prepared_with(sent(), ReleaseRule::Automatic, knows).await;
     let Verdict::Cleared(cleared) = done.verdict else {
@@ -233,8 +247,16 @@ async fn a_device_that_the_pixel_script_knows_is_answered_for() {
     let out = stored(&cleared.parts().body);
     let layout = part10::layout_part10(&out, &Limits::default()).unwrap();
     let header = part10::read_header(&out, &layout, &Limits::default()).unwrap();
-    assert_eq!(header.element(tags::BURNED_IN_ANNOTATION).unwrap().to_str().unwrap(), "NO");
-    let Some(part10::PixelData::Native { value_offset, value_len, .. }) = layout.pixel_data else {
+    assert_eq!(
+        header.element(tags::BURNED_IN_ANNOTATION).unwrap().to_str().unwrap(),
+        "NO"
+    );
+    let Some(part10::PixelData::Native {
+        value_offset,
+        value_len,
+        ..
+    }) = layout.pixel_data
+    else {
         panic!("no pixels")
     };
     let after = &out[value_offset as usize..(value_offset + value_len) as usize];
@@ -246,6 +268,43 @@ async fn a_device_that_the_pixel_script_knows_is_answered_for() {
     let other = with("{ Modality.equals(\"US\") } (0,0,200,30)");
     let done = prepared_with(sent(), ReleaseRule::Automatic, other).await;
     assert!(matches!(done.verdict, Verdict::Quarantine(_)));
+}
+
+#[tokio::test]
+async fn text_that_an_object_speaks_of_is_the_pixel_policys() {
+    let yes = || DataElement::new(tags::BURNED_IN_ANNOTATION, VR::CS, PrimitiveValue::from("YES"));
+    let send = async |text, release, profile: Arc<Profile>| {
+        let sent = file_with(NATIVE, "CT", &[picture(text)], vec![yes()]);
+        prepared_with(sent, release, profile).await.verdict
+    };
+    let builtin = |name| Profile::builtin(name).unwrap();
+    let held = |verdict, check: &str| match verdict {
+        Verdict::Cleared(_) => panic!("{check}: cleared"),
+        Verdict::Quarantine(findings) => assert!(findings.iter().any(|f| f.check == check), "{findings:?}"),
+    };
+    // found and hidden: a person who releases is told
+    let Verdict::Cleared(cleared) = send(true, ReleaseRule::Manual, builtin("obia")).await else {
+        panic!("kept out though the text was hidden")
+    };
+    let told = |f: &&Finding| f.check == "Q506" && f.severity == Severity::Warn;
+    assert_eq!(cleared.findings().iter().filter(told).count(), 1);
+    assert!(!cleared.parts().deid_report.contains("\"found\":0"));
+    // not found, or nobody will look: it stays
+    held(send(false, ReleaseRule::Manual, builtin("obia")).await, "Q509");
+    held(send(true, ReleaseRule::Automatic, builtin("obia")).await, "Q506");
+    // nothing is decided about pixels where nothing is changed
+    held(send(true, ReleaseRule::Manual, builtin("none")).await, "Q509");
+    let definition = isocenter_deid::Definition {
+        rules: isocenter_deid::Rules::Options {
+            text: "name = 'own'\nextends = 'obia'\n".to_owned(),
+        },
+        pixel_script: Some("{ Modality.equals(\"CT\") } (0,0,200,30)".to_owned()),
+    };
+    let knows = Arc::new(definition.compile().unwrap());
+    assert!(matches!(
+        send(true, ReleaseRule::Automatic, knows).await,
+        Verdict::Cleared(_)
+    ));
 }
 
 #[tokio::test]

@@ -15,6 +15,8 @@ use crate::attributes::text;
 pub(crate) struct Allowance {
     /// Unknown and private SOP classes may be released: a `none` collection, or one that allows the class.
     pub(crate) unknown_sop_classes: bool,
+    /// Text that an object says is burned in is decided on later: with the pixels, or the document that becomes an empty one.
+    pub(crate) burned_in: bool,
 }
 
 /// Returns what is to be said of one object by itself, before de-identification.
@@ -33,7 +35,9 @@ pub(crate) fn check(
     identifiers(header, allow, &mut findings);
     meta::check(header, layout, &mut findings);
     pixel_length(layout, pixels, &mut findings);
-    plausible(header, &mut findings);
+    if !allow.burned_in {
+        says_burned_in(header, &mut findings);
+    }
     findings
 }
 
@@ -116,9 +120,9 @@ fn pixel_length(layout: &Layout, pixels: Option<&PixelFacts>, findings: &mut Vec
     }
 }
 
-fn plausible(header: &InMemDicomObject, findings: &mut Vec<Finding>) {
+/// Asked of `none` collections: an object that says so itself contradicts the operator's attestation.
+fn says_burned_in(header: &InMemDicomObject, findings: &mut Vec<Finding>) {
     if text(header, tags::BURNED_IN_ANNOTATION).eq_ignore_ascii_case("YES") {
-        // Asked of `none` collections too: an object that says so itself contradicts the operator's attestation.
         findings.push(Finding::new(
             "Q509",
             Severity::Hold,
