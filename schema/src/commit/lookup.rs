@@ -21,6 +21,8 @@ pub struct Probe {
     pub content_digest: [u8; 32],
     /// Keyed reference of the patient.
     pub individual: [u8; 32],
+    /// SOP Instance UID that it is to have in the archive, where another object may have been given the same: by a script, say.
+    pub sop_instance_uid: Option<SopInstanceUid>,
     /// Study Instance UID in the archive.
     pub study_instance_uid: StudyInstanceUid,
     /// Series Instance UID in the archive.
@@ -90,6 +92,8 @@ pub struct KnownSeries {
 pub struct Known {
     /// Images by the digest of the UID as sent.
     pub images: HashMap<[u8; 32], KnownImage>,
+    /// Whose SOP Instance UIDs in the archive these are: digests of UIDs as sent, of all known images.
+    pub uids: HashMap<SopInstanceUid, [u8; 32]>,
     /// Digests of UID and content of what waits in quarantine.
     pub quarantined: HashSet<([u8; 32], [u8; 32])>,
     /// Individuals by keyed reference.
@@ -191,12 +195,10 @@ fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> BTreeSet<T> {
 }
 
 async fn images(db: &impl Reader, collection: i64, probes: &[Probe], known: &mut Known) -> Result<()> {
-    let mut sql = Sql::new(
-        db.kind(),
-        "SELECT i.sent_digest, i.accession, i.state, b.content_digest, i.sop_class_uid, i.sop_instance_uid, \
-         r.series_instance_uid, s.study_instance_uid FROM image i JOIN blob b ON b.image_id = i.id \
-         JOIN series r ON r.id = i.series_id JOIN study s ON s.id = r.study_id WHERE i.collection_id = ",
-    );
+    const IMAGES: &str = "SELECT i.sent_digest, i.accession, i.state, b.content_digest, i.sop_class_uid, \
+        i.sop_instance_uid, r.series_instance_uid, s.study_instance_uid FROM image i JOIN blob b ON b.image_id = i.id \
+        JOIN series r ON r.id = i.series_id JOIN study s ON s.id = r.study_id WHERE i.collection_id = ";
+    let mut sql = Sql::new(db.kind(), IMAGES);
     let digests = distinct(probes.iter().map(|p| p.sent_digest));
     sql.bind(collection)
         .push(" AND i.sent_digest IN ")
@@ -210,6 +212,16 @@ async fn images(db: &impl Reader, collection: i64, probes: &[Probe], known: &mut
     sql.bind(collection)
         .push(" AND q.state = 'waiting' AND q.content_digest IN ");
     sql.bind_list(digests.iter().map(|d| d.to_vec()));
+    let uids = distinct(
+        probes
+            .iter()
+            .filter_map(|p| p.sop_instance_uid.as_ref())
+            .map(SopInstanceUid::as_str),
+    );
+    if !uids.is_empty() {
+        sql.push(" UNION ALL ").push(IMAGES).bind(collection);
+        sql.push(" AND i.sop_instance_uid IN ").bind_list(uids);
+    }
     for row in sql.all::<ObjectRow>(db).await? {
         let sent = digest(row.sent_digest)?;
         let content_digest = digest(row.content_digest)?;
@@ -227,6 +239,7 @@ async fn images(db: &impl Reader, collection: i64, probes: &[Probe], known: &mut
             series_instance_uid: parsed(SeriesInstanceUid::parse(&text(row.series_instance_uid)))?,
             study_instance_uid: parsed(StudyInstanceUid::parse(&text(row.study_instance_uid)))?,
         };
+        known.uids.insert(image.sop_instance_uid.clone(), sent);
         known.images.insert(sent, image);
     }
     Ok(())

@@ -172,6 +172,7 @@ async fn lookup_knows_what_was_committed(mut world: World) {
         sent_digest: sent,
         content_digest: record.content_digest,
         individual: record.individual.pseudonym,
+        sop_instance_uid: None,
         study_instance_uid: record.study.study_instance_uid.clone(),
         series_instance_uid: series.parse().unwrap(),
     };
@@ -202,6 +203,18 @@ async fn lookup_knows_what_was_committed(mut world: World) {
         (known.images.len(), known.series.len(), known.quarantined.len()),
         (1, 1, 0)
     );
+    // another object that was given the same UID meets who has it
+    let mut other = probe([0; 32], "1.2.3");
+    assert!(
+        commit::lookup(&world.db, &c, &[other.clone()])
+            .await
+            .unwrap()
+            .uids
+            .is_empty()
+    );
+    other.sop_instance_uid = Some(record.image.sop_instance_uid.clone());
+    let known = commit::lookup(&world.db, &c, &[other]).await.unwrap();
+    assert_eq!(known.uids[&record.image.sop_instance_uid], record.sent_digest);
 }
 
 async fn replay_raises_the_numbers(mut world: World) {

@@ -6,6 +6,7 @@ use dicom_core::Tag;
 use dicom_core::header::Header;
 use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
+use isocenter_model::{SeriesInstanceUid, SopClassUid, SopInstanceUid, StudyInstanceUid};
 use serde::{Deserialize, Serialize};
 
 use crate::documents::{self, DocumentRule};
@@ -92,6 +93,84 @@ pub(crate) fn check(header: &InMemDicomObject, cx: &Context<'_>, documents: Docu
     }
     Ok(())
 }
+
+/// Decides whether what a script wrote still says which object it is and how its pixels are read. A script of a site may take
+/// anything out; what then is no object any more must not look like one that nobody sent. What was missing before is not its
+/// doing, and left to others.
+pub(crate) fn check_written(before: &InMemDicomObject, after: &InMemDicomObject, has_pixels: bool) -> Result<(), Held> {
+    type IsUid = fn(&str) -> bool;
+    let refused = |check, tag: Tag, name: &str, fault: &str| {
+        let reason = format!("{tag} {name}: {fault} after the script");
+        Err(Held { check, reason })
+    };
+    let uids: [(Tag, &str, IsUid); 4] = [
+        (tags::SOP_CLASS_UID, "SOPClassUID", |uid| {
+            SopClassUid::parse(uid).is_ok()
+        }),
+        (tags::SOP_INSTANCE_UID, "SOPInstanceUID", |uid| {
+            SopInstanceUid::parse(uid).is_ok()
+        }),
+        (tags::STUDY_INSTANCE_UID, "StudyInstanceUID", |uid| {
+            StudyInstanceUid::parse(uid).is_ok()
+        }),
+        (tags::SERIES_INSTANCE_UID, "SeriesInstanceUID", |uid| {
+            SeriesInstanceUid::parse(uid).is_ok()
+        }),
+    ];
+    for (tag, name, valid) in uids {
+        let (was, is) = (text(before, tag), text(after, tag));
+        match &*is {
+            _ if was.is_empty() => {}
+            "" => return refused("Q105", tag, name, "missing or empty"),
+            uid if !valid(uid) => return refused("Q105", tag, name, "no UID"),
+            uid if tag == tags::SOP_CLASS_UID && uid != &*was => {
+                return refused("Q105", tag, name, "another class");
+            }
+            _ => {}
+        }
+    }
+    let filled = |header, tag| !text(header, tag).is_empty();
+    if filled(before, tags::MODALITY) && !filled(after, tags::MODALITY) {
+        return refused("Q404", tags::MODALITY, "Modality", "missing or empty, Type 1,");
+    }
+    if !has_pixels {
+        return Ok(());
+    }
+    for (tag, name) in PIXEL_DESCRIPTION {
+        if text(before, tag) != text(after, tag) {
+            return refused("Q404", tag, name, "not what the pixels are");
+        }
+    }
+    for (tag, name) in PALETTES {
+        if before.get(tag).is_some() && after.get(tag).is_none() {
+            return refused("Q404", tag, name, "missing, which the pixels need,");
+        }
+    }
+    Ok(())
+}
+
+/// What the bytes of pixels are read by, PS3.3 C.7.6.3 and C.7.6.6.
+const PIXEL_DESCRIPTION: [(Tag, &str); 9] = [
+    (tags::SAMPLES_PER_PIXEL, "SamplesPerPixel"),
+    (tags::PHOTOMETRIC_INTERPRETATION, "PhotometricInterpretation"),
+    (tags::PLANAR_CONFIGURATION, "PlanarConfiguration"),
+    (tags::NUMBER_OF_FRAMES, "NumberOfFrames"),
+    (tags::ROWS, "Rows"),
+    (tags::COLUMNS, "Columns"),
+    (tags::BITS_ALLOCATED, "BitsAllocated"),
+    (tags::BITS_STORED, "BitsStored"),
+    (tags::PIXEL_REPRESENTATION, "PixelRepresentation"),
+];
+
+/// The colours of PALETTE COLOR, PS3.3 C.7.9.
+const PALETTES: [(Tag, &str); 6] = [
+    (Tag(0x0028, 0x1101), "RedPaletteColorLookupTableDescriptor"),
+    (Tag(0x0028, 0x1102), "GreenPaletteColorLookupTableDescriptor"),
+    (Tag(0x0028, 0x1103), "BluePaletteColorLookupTableDescriptor"),
+    (Tag(0x0028, 0x1201), "RedPaletteColorLookupTableData"),
+    (Tag(0x0028, 0x1202), "GreenPaletteColorLookupTableData"),
+    (Tag(0x0028, 0x1203), "BluePaletteColorLookupTableData"),
+];
 
 /// Returns whether (0028,0301) says that text is burned in.
 pub(crate) fn says_burned_in(header: &InMemDicomObject) -> bool {

@@ -125,6 +125,8 @@ impl Group {
                         series_study: series
                             .and_then(|all| all.first())
                             .map(|series| series.study_instance_uid.as_str()),
+                        uid_taken: (known.uids.get(&parts.uids.sop_instance_uid))
+                            .is_some_and(|owner| *owner != prepared.sent_digest),
                     };
                     patient_mix::check(
                         &parts.patient.pseudonym,
@@ -312,6 +314,9 @@ impl Group {
         known
             .images
             .insert(ticket.prepared.sent_digest, known_image(ticket, &image, &parts.uids));
+        known
+            .uids
+            .insert(parts.uids.sop_instance_uid.clone(), ticket.prepared.sent_digest);
         Ok((
             Accessions {
                 individual,
@@ -366,12 +371,15 @@ fn known_image(ticket: &Ticket, accession: &ImageAccession, uids: &InstanceUids)
 
 fn probe(ticket: &Ticket) -> Result<Probe, Error> {
     let prepared = &ticket.prepared;
-    let (individual, study, series) = match &prepared.verdict {
+    // Our own profiles give every object its own; what a script of a site writes is up to the site.
+    let scripted = ticket.destination.profile.ctp().is_some();
+    let (individual, instance, study, series) = match &prepared.verdict {
         Verdict::Cleared(cleared) => {
             let parts = cleared.parts();
             let uids = &parts.uids;
             (
                 parts.patient.pseudonym,
+                scripted.then(|| uids.sop_instance_uid.clone()),
                 uids.study_instance_uid.clone(),
                 uids.series_instance_uid.clone(),
             )
@@ -379,6 +387,7 @@ fn probe(ticket: &Ticket) -> Result<Probe, Error> {
         // Only the digests are asked for: nothing that waits in quarantine has a study in the archive.
         Verdict::Quarantine(_) => (
             [0; 32],
+            None,
             nowhere()?,
             SeriesInstanceUid::parse("0").map_err(|_| Error::Stopping)?,
         ),
@@ -387,6 +396,7 @@ fn probe(ticket: &Ticket) -> Result<Probe, Error> {
         sent_digest: prepared.sent_digest,
         content_digest: prepared.content_digest,
         individual,
+        sop_instance_uid: instance,
         study_instance_uid: study,
         series_instance_uid: series,
     })

@@ -462,18 +462,27 @@ impl Received<'_> {
             let report = serde_json::to_string(&deidentified.report).map_err(|error| error.to_string())?;
             (&deidentified.data_set, report, deidentified.changed)
         };
-        let uids = InstanceUids {
-            sop_class_uid: self.uids.sop_class_uid.clone(),
-            sop_instance_uid: parsed(header, tags::SOP_INSTANCE_UID, SopInstanceUid::parse)?,
-            study_instance_uid: parsed(header, tags::STUDY_INSTANCE_UID, StudyInstanceUid::parse)?,
-            series_instance_uid: parsed(header, tags::SERIES_INSTANCE_UID, SeriesInstanceUid::parse)?,
+        let uids = match self.uids_after(header) {
+            Ok(uids) => uids,
+            Err(finding) => {
+                findings.push(finding);
+                return Ok(Verdict::Quarantine(findings));
+            }
         };
         let stored = if changed || !self.destination.profile.changes_nothing() {
             self.rewritten(header, &uids, edited.as_ref())
         } else {
             self.as_received(&uids)
-        }
-        .map_err(|error| error.to_string())?;
+        };
+        let stored = match stored {
+            Ok(stored) => stored,
+            // a rule wrote what its VR cannot hold
+            Err(error @ part10::Error::Unwritable { .. }) => {
+                findings.push(Finding::new("Q404", Severity::Block, error.to_string()));
+                return Ok(Verdict::Quarantine(findings));
+            }
+            Err(error) => return Err(Failed::from(error.to_string())),
+        };
         let layout = self.layout_after(edited.as_ref());
         let facts_after = edited.as_ref().and_then(|_| PixelFacts::from_header(header).ok());
         let frame_map = match facts_after.as_ref().or(facts) {
@@ -498,6 +507,25 @@ impl Received<'_> {
         Ok(match Cleared::new(parts, findings) {
             Ok(cleared) => Verdict::Cleared(Box::new(cleared)),
             Err(findings) => Verdict::Quarantine(findings),
+        })
+    }
+
+    /// Returns the UIDs that the archive knows the object by. A profile that leaves none made something that is no object:
+    /// that is for a person to see, and no reason to have a sender send it again.
+    fn uids_after(&self, header: &InMemDicomObject) -> Result<InstanceUids, Finding> {
+        let class = parsed(header, tags::SOP_CLASS_UID, SopClassUid::parse)?;
+        if class != self.uids.sop_class_uid {
+            let detail = format!(
+                "{} names another SOP class after de-identification",
+                tags::SOP_CLASS_UID
+            );
+            return Err(Finding::new("Q105", Severity::Block, detail));
+        }
+        Ok(InstanceUids {
+            sop_class_uid: class,
+            sop_instance_uid: parsed(header, tags::SOP_INSTANCE_UID, SopInstanceUid::parse)?,
+            study_instance_uid: parsed(header, tags::STUDY_INSTANCE_UID, StudyInstanceUid::parse)?,
+            series_instance_uid: parsed(header, tags::SERIES_INSTANCE_UID, SeriesInstanceUid::parse)?,
         })
     }
 
@@ -628,8 +656,11 @@ fn parsed<T, E: std::fmt::Display>(
     header: &InMemDicomObject,
     tag: Tag,
     parse: impl Fn(&str) -> Result<T, E>,
-) -> Result<T, String> {
-    parse(&text(header, tag)).map_err(|error| format!("{tag} after de-identification: {error}"))
+) -> Result<T, Finding> {
+    parse(&text(header, tag)).map_err(|error| {
+        let detail = format!("{tag} after de-identification: {error}");
+        Finding::new("Q105", Severity::Block, detail)
+    })
 }
 
 fn pixel_element(layout: &Layout) -> Option<(Tag, VR)> {
@@ -694,3 +725,6 @@ fn image(header: &InMemDicomObject, uids: &InstanceUids, syntax: &TransferSyntax
         attributes: attributes::instance_json(header),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -136,6 +136,41 @@ on_both! {
         assert!(kept.to_string().contains("Q511"), "{kept}");
     }
 
+    async fn a_script_that_leaves_no_uids_keeps_objects_and_never_fails(archive: &mut TestArchive) {
+        let folder = archive.scratch();
+        let admin = archive.admin.clone();
+        let make = |archive: &TestArchive, name: &str, rule: &str| {
+            let script = write(&folder, name, &format!("set.[0010,0010]PatientName=@empty()\n{rule}\n"));
+            let made = archive.json(&["collection", "create", "--title", name, "--profile", &script,
+                "--release", "automatic", "--ae-title", name]);
+            format!("/collections/{}/studies", made["accession"].as_str().unwrap())
+        };
+        let none = make(archive, "NONE", "set.[0008,0018]SOPInstanceUID=@remove()");
+        let (status, body) = archive.stow(&none, &[Sample::new(1, 1, 1).file()], Some(&admin)).await;
+        assert_eq!(status, 202, "{body}");
+        let path = folder.join("second.dcm");
+        std::fs::write(&path, Sample::new(1, 1, 2).file()).unwrap();
+        let sent = peers::storescu(&archive.dimse, "NONE", &[&path], &[]);
+        assert!(sent.status.success(), "{}", peers::said(&sent));
+        let kept = archive.json(&["quarantine", "list"]);
+        let ids: Vec<String> = kept.as_array().unwrap().iter().map(|item| item["id"].to_string()).collect();
+        assert_eq!(ids.len(), 2, "{kept}");
+        for id in &ids {
+            let shown = archive.json(&["quarantine", "show", id]).to_string();
+            assert!(shown.contains("Q105") && shown.contains("(0008,0018)"), "{shown}");
+        }
+        // one UID for all: the first has it, the others are kept, and nothing sent beside them suffers
+        let same = make(archive, "SAME", "set.[0008,0018]SOPInstanceUID=1.2.3.4");
+        for numbers in [[1, 2], [3, 4]] {
+            let files = numbers.map(|number| Sample::new(2, 1, number).file());
+            let (status, body) = archive.stow(&same, &files, Some(&admin)).await;
+            assert_eq!(status, 202, "{body}");
+        }
+        assert_eq!(archive.search("/instances", Some(&admin)).await.len(), 1);
+        let kept = archive.json(&["quarantine", "list"]);
+        assert_eq!(kept.to_string().matches("Q206").count(), 3, "{kept}");
+    }
+
     async fn a_device_that_the_pixel_script_knows_is_released_whichever_door_it_takes(archive: &mut TestArchive) {
         let folder = archive.scratch();
         let devices = write(&folder, "devices.script", "Room 4:\n{ StationName.equals(\"ROOM4\") } (0,0,32,8)\n");

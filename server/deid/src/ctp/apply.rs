@@ -101,7 +101,12 @@ impl Anonymizer {
             issuer: &issuer,
         };
         match self.apply_with(&object, pseudonyms, report) {
-            Outcome::Done(done) => Ok(*done),
+            Outcome::Done(done) => {
+                if self.mode() == Mode::Strict {
+                    holds::check_written(header, &done.data_set, cx.pixels.is_some())?;
+                }
+                Ok(*done)
+            }
             Outcome::Held(held) => Err(held),
             Outcome::Skip => Err(Held {
                 check: "Q511",

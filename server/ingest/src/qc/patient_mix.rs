@@ -1,4 +1,4 @@
-//! Do study, series and patient fit those that are here already?
+//! Do study, series and patient fit those that are here already? And is the object's UID its own?
 //!
 //! One patient's data under another's Study Instance UID is the fault that hurts most: it goes unseen until somebody reads
 //! the wrong scan. The archive knows patients only by keyed digest, and that is enough to see that there are two.
@@ -10,6 +10,8 @@ pub(crate) struct Neighbours<'a> {
     pub(crate) study_patient: Option<&'a [u8; 32]>,
     /// Study that the series belongs to.
     pub(crate) series_study: Option<&'a str>,
+    /// Whether another object has the UID that this one is to have.
+    pub(crate) uid_taken: bool,
 }
 
 /// Returns the code of the check that an object fails among its neighbours, if any.
@@ -24,6 +26,10 @@ pub(crate) fn check(
     if neighbours.series_study.is_some_and(|known| known != study) {
         return Some(("Q206", "series is known under another study"));
     }
+    if neighbours.uid_taken {
+        let detail = "(0008,0018) SOPInstanceUID after de-identification is that of another object";
+        return Some(("Q206", detail));
+    }
     None
 }
 
@@ -37,6 +43,7 @@ mod tests {
         let here = Neighbours {
             study_patient: Some(&a),
             series_study: Some("1.2"),
+            uid_taken: false,
         };
         assert_eq!(check(&a, "1.2", here), None);
         assert_eq!(check(&b, "1.2", here).map(|(code, _)| code), Some("Q202"));
@@ -45,10 +52,15 @@ mod tests {
     #[test]
     fn a_series_under_two_studies_is_seen() {
         let here = Neighbours {
-            study_patient: None,
             series_study: Some("1.2"),
+            ..Neighbours::default()
         };
         assert_eq!(check(&[1; 32], "1.3", here).map(|(code, _)| code), Some("Q206"));
         assert_eq!(check(&[1; 32], "1.3", Neighbours::default()), None);
+        let taken = Neighbours {
+            uid_taken: true,
+            ..Neighbours::default()
+        };
+        assert_eq!(check(&[1; 32], "1.3", taken).map(|(code, _)| code), Some("Q206"));
     }
 }
