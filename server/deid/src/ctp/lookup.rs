@@ -54,6 +54,20 @@ impl LookupTable {
         Self(rows)
     }
 
+    /// Returns the rows as properties text, which [`parse`](Self::parse) reads back; sorted.
+    pub fn to_properties(&self) -> String {
+        let mut rows: Vec<(&String, &String)> = self.0.iter().collect();
+        rows.sort_unstable();
+        let mut out = String::new();
+        for (key, value) in rows {
+            escape(&mut out, key);
+            out.push('=');
+            escape(&mut out, value);
+            out.push('\n');
+        }
+        out
+    }
+
     /// Returns whether the table has no row.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -101,6 +115,23 @@ impl LookupTable {
     }
 }
 
+/// Writes text so that a reader of properties takes none of it for an end, a comment or an escape.
+fn escape(out: &mut String, text: &str) {
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\x0C' => out.push_str("\\f"),
+            ' ' | '=' | ':' | '#' | '!' | '\\' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c => out.push(c),
+        }
+    }
+}
+
 fn field(text: &str) -> &str {
     let text = java::trim(text);
     text.strip_prefix('"')
@@ -134,6 +165,16 @@ mod tests {
         };
         assert_eq!(chain(9).unwrap(), "end");
         assert!(chain(10).is_err());
+    }
+
+    #[test]
+    fn a_table_is_written_as_it_reads() {
+        let csv = "1,A\n a b=c:d , # x! \\n \n\u{6B27}\u{9633},=v \n@k, @ptid/1\n";
+        let table = LookupTable::parse_csv(csv, Some("ptid"));
+        assert_eq!(table.len(), 4);
+        let read = LookupTable::parse(&table.to_properties());
+        assert_eq!(read.digest(), table.digest(), "{}", table.to_properties());
+        assert_eq!(LookupTable::default().to_properties(), "");
     }
 
     #[test]

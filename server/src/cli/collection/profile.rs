@@ -1,16 +1,16 @@
 //! The de-identification profile on the command line: a built-in one by name, or files that are read and checked at once.
+//!
+//! Files are read as `deid run` reads them, so that what was tried there is what the collection gets.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
+use isocenter_deid::ctp::Script;
 use isocenter_deid::{Definition, Profile, Rules};
 
+use super::super::deid::rules::{lookup_table, text};
 use crate::archive::ChosenProfile;
-
-/// Largest file that is read: a little more than the texts may have together, so that the check can say so.
-const MOST_BYTES: u64 = 9 << 20;
 
 /// Which profile.
 #[derive(Debug, Args)]
@@ -22,7 +22,7 @@ pub(super) struct Choice {
     /// Parameters of the script, as properties or in a script
     #[arg(long, value_name = "FILE")]
     params: Option<PathBuf>,
-    /// Lookup table of the script
+    /// Lookup table of the script: properties, or CSV where the name ends in .csv
     #[arg(long, value_name = "FILE")]
     lookup: Option<PathBuf>,
     /// Pixel script: devices, and the regions of their images that are hidden
@@ -65,11 +65,15 @@ impl Choice {
                 .file_stem()
                 .and_then(|stem| stem.to_str())
                 .unwrap_or_default();
+            // a script that cannot be read is told as such when all is compiled
+            let script = Script::parse_compat(&text).ok();
+            let table = |path: &Path| Ok::<_, anyhow::Error>(lookup_table(path, script.as_ref())?.to_properties());
+            let lookup = self.lookup.as_deref().map(table);
             Rules::Script {
                 name: name.to_owned(),
                 text,
                 parameters: self.params.as_deref().map(self::text).transpose()?,
-                lookup: self.lookup.as_deref().map(self::text).transpose()?,
+                lookup: lookup.transpose()?,
             }
         };
         own(rules, self.pixel_script.as_deref(), &shown.to_string())
@@ -84,15 +88,6 @@ fn own(rules: Rules, devices: Option<&Path>, shown: &str) -> anyhow::Result<Chos
     };
     definition.compile().with_context(|| shown.to_owned())?;
     Ok(ChosenProfile::Own(Box::new(definition)))
-}
-
-fn text(path: &Path) -> anyhow::Result<String> {
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).with_context(|| path.display().to_string())?;
-    file.take(MOST_BYTES)
-        .read_to_end(&mut bytes)
-        .with_context(|| path.display().to_string())?;
-    String::from_utf8(bytes).map_err(|_| anyhow::anyhow!("{} is not UTF-8", path.display()))
 }
 
 #[cfg(test)]
@@ -155,7 +150,28 @@ mod tests {
             told.contains("site.script") && told.contains("line 1, column "),
             "{told}"
         );
-        std::fs::write(&script, b"\xff\xfe").unwrap();
-        assert!(choice(&script).read().unwrap_err().to_string().contains("UTF-8"));
+        // of a site that writes Latin-1
+        std::fs::write(&script, b"set.[0008,0080]Institution=Universit\xe4t\n").unwrap();
+        assert!(choice(&script).read().is_ok());
+    }
+
+    #[test]
+    fn a_lookup_table_may_be_csv_as_in_deid_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("trial.script");
+        std::fs::write(&script, "set.[0010,0020]PatientID=@lookup(this,ptid)\n").unwrap();
+        let of = |name: &str, rows: &str| {
+            let lookup = folder.path().join(name);
+            std::fs::write(&lookup, rows).unwrap();
+            let choice = Choice {
+                lookup: Some(lookup),
+                ..choice(&script)
+            };
+            match choice.read().unwrap() {
+                ChosenProfile::Own(own) => own.compile().unwrap().hash(),
+                ChosenProfile::BuiltIn(name) => panic!("{name}"),
+            }
+        };
+        assert_eq!(of("t.csv", "HOSP1,T1\nHOSP2,T2\n"), of("t.properties", "ptid/HOSP2=T2\nptid/HOSP1=T1\n"));
     }
 }

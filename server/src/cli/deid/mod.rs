@@ -24,7 +24,7 @@ mod files;
 mod object;
 mod page;
 mod report;
-mod rules;
+pub(super) mod rules;
 mod run;
 mod summary;
 mod survey;

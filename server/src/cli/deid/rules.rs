@@ -58,14 +58,7 @@ impl ScriptInputs {
             inputs.parameters = Parameters::parse(&text(path)?).with_context(|| path.display().to_string())?;
         }
         if let Some(path) = &self.lookup {
-            let rows = text(path)?;
-            let is_csv = path.extension().is_some_and(|name| name.eq_ignore_ascii_case("csv"));
-            let table = if is_csv {
-                LookupTable::parse_csv(&rows, script.and_then(only_key_type).as_deref())
-            } else {
-                LookupTable::parse(&rows)
-            };
-            inputs.lookup = Some(Arc::new(table));
+            inputs.lookup = Some(Arc::new(lookup_table(path, script)?));
         }
         // running numbers are CTP's; strict mode refuses a function that answers by what it was asked before
         if self.mode == ModeFlag::Compat {
@@ -130,6 +123,17 @@ impl Rules {
             in_order,
         })
     }
+}
+
+/// Reads a lookup table, as CSV where the name says so. `script` is whose table it is, if any is.
+pub(crate) fn lookup_table(path: &Path, script: Option<&Script>) -> anyhow::Result<LookupTable> {
+    let rows = text(path)?;
+    let is_csv = path.extension().is_some_and(|name| name.eq_ignore_ascii_case("csv"));
+    Ok(if is_csv {
+        LookupTable::parse_csv(&rows, script.and_then(only_key_type).as_deref())
+    } else {
+        LookupTable::parse(&rows)
+    })
 }
 
 /// Reads a script as the mode takes it.
