@@ -13,6 +13,7 @@
 //! | [`states`] | release, hold, withdraw: changes of the state of images, with the counters that visibility reads |
 //! | [`search`] | a parsed query and a visibility, turned into rows (QIDO-RS, C-FIND) |
 //! | [`retrieve`] | from a path or an accession to blob, frame map and metadata |
+//! | [`contents`] | all metadata of a collection, and what was done to it, for reports |
 //! | [`collections`], [`individuals`], [`quarantine`], [`findings`], [`submissions`] | what curators work on |
 //! | [`tokens`], [`users`], [`grants`], [`audit`], [`settings`] | who may, who did, and what the archive remembers of itself |
 //! | [`jobs`], [`codes`], [`numbers`], [`packs`], [`stats`] | work to do, hash codes, accession numbers, replay, counts |
@@ -29,6 +30,7 @@ pub mod audit;
 pub mod codes;
 pub mod collections;
 pub mod commit;
+pub mod contents;
 mod counters;
 pub mod database;
 mod entity;

@@ -6,7 +6,7 @@ use isocenter_model::{Level, SeriesInstanceUid, StudyInstanceUid};
 use isocenter_schema::record::{Lifecycle, Record, ReleaseRecord, Scope};
 use isocenter_schema::retrieve::{self, Path};
 use isocenter_schema::states::{self, Changed};
-use isocenter_schema::{Database, ImageState, collections, search, settings, stats};
+use isocenter_schema::{Database, ImageState, collections, contents, search, settings, stats};
 
 use crate::world::{World, at, everything, public};
 
@@ -18,6 +18,7 @@ on_both!(
     what_was_ever_released_was_public,
     a_deep_page_goes_on_where_the_one_before_ended,
     metadata_comes_in_the_order_of_answers,
+    contents_come_in_pages_and_leave_out_what_is_withdrawn,
 );
 
 async fn a_release_reaches_its_scope_and_no_more(mut world: World) {
@@ -346,4 +347,37 @@ async fn metadata_comes_in_the_order_of_answers(mut world: World) {
             .unwrap(),
         None
     );
+}
+
+async fn contents_come_in_pages_and_leave_out_what_is_withdrawn(mut world: World) {
+    let (c, other) = (world.collection(1).await, world.collection(2).await);
+    let paths: Vec<[u64; 4]> = (0..5).map(|n| [0, 0, 0, n]).collect();
+    world.images(&c, &paths, ImageState::Released).await;
+    world.images(&other, &paths, ImageState::Released).await;
+    let gone = world.image(&c, [0, 0, 0, 9], ImageState::Withdrawn).await;
+    world.commit(vec![crate::world::image(gone)]).await;
+    let mut seen = Vec::new();
+    let mut after = 0;
+    loop {
+        let page = contents::page(&world.db, &c, after, 2).await.unwrap();
+        let Some(last) = page.last() else { break };
+        assert!(page.len() <= 2 && last.id > after);
+        after = last.id;
+        seen.extend(page);
+    }
+    assert_eq!(seen.len(), 5);
+    assert!(seen.iter().all(|image| image.record == [4, 5, 6]));
+    let reports: Vec<i64> = seen.iter().map(|image| image.deid_report_id).collect();
+    let bodies = contents::deid_reports(&world.db, &reports).await.unwrap();
+    assert!(!bodies.is_empty() && bodies.iter().all(|(_, body)| body.contains("obia")));
+    assert!(
+        contents::findings(&world.db, &c)
+            .await
+            .unwrap()
+            .iter()
+            .all(|found| found.findings > 0)
+    );
+    assert!(contents::kept_out(&world.db, &c).await.unwrap().is_empty());
+    let nowhere = "OBIA0099".parse().unwrap();
+    assert!(contents::page(&world.db, &nowhere, 0, 2).await.is_err());
 }

@@ -1,7 +1,8 @@
 //! The command line: one file per command, each a short walk over the same functions that the server uses.
 //!
 //! Commands work on a data directory whether or not a server runs on it; what they change is seen by the server through
-//! the database's change number. Only `serve`, `demo` and `migrate` make an archive where there is none; `deid` needs none.
+//! the database's change number. Only `serve`, `demo` and `migrate` make an archive where there is none; `deid` needs none,
+//! but for `deid report --collection`.
 //! Exit codes: 0 done, 1 failed, 2 wrong usage (clap), 3 something is missing on the machine, 4 done, but not with
 //! everything (`deid`). `--json` on each prints one JSON document instead of text.
 
@@ -124,6 +125,10 @@ pub async fn run(mut cli: Cli) -> anyhow::Result<u8> {
             .map(|()| 0);
     }
     if let Command::Deid(command) = cli.command {
+        if command.needs_archive() {
+            let archive = present::open(Settings::load(&cli.flags)?).await?;
+            return deid::run_on(*command, &archive, output).await;
+        }
         return tokio::task::spawn_blocking(move || deid::run(*command, output)).await?;
     }
     let settings = Settings::load(&cli.flags)?;

@@ -7,6 +7,7 @@ mod manifest;
 mod outcomes;
 mod privacy;
 mod profiles;
+mod reports;
 mod rights;
 mod similar;
 

@@ -41,7 +41,10 @@ impl Choice {
             let Some(devices) = &self.pixel_script else {
                 return Ok(name.into());
             };
-            anyhow::ensure!(name != "none", "a collection that changes nothing hides nothing: --pixel-script goes with a profile");
+            anyhow::ensure!(
+                name != "none",
+                "a collection that changes nothing hides nothing: --pixel-script goes with a profile"
+            );
             // another profile than the built-in one, so it may not have its name
             let text = format!("name = '{name} and devices'\nextends = '{name}'\n");
             return own(Rules::Options { text }, Some(devices), &devices.display().to_string());
@@ -127,7 +130,12 @@ mod tests {
             };
             choice.read()
         };
-        assert!(of(Some(toml), None, "obia").unwrap_err().to_string().contains("built-in"));
+        assert!(
+            of(Some(toml), None, "obia")
+                .unwrap_err()
+                .to_string()
+                .contains("built-in")
+        );
         let devices = folder.path().join("devices.script");
         std::fs::write(&devices, "{ Modality.equals(\"US\") } (0,0,9,9)\n").unwrap();
         for name in ["obia", "basic", "retain-uids"] {
@@ -172,6 +180,9 @@ mod tests {
                 ChosenProfile::BuiltIn(name) => panic!("{name}"),
             }
         };
-        assert_eq!(of("t.csv", "HOSP1,T1\nHOSP2,T2\n"), of("t.properties", "ptid/HOSP2=T2\nptid/HOSP1=T1\n"));
+        assert_eq!(
+            of("t.csv", "HOSP1,T1\nHOSP2,T2\n"),
+            of("t.properties", "ptid/HOSP2=T2\nptid/HOSP1=T1\n")
+        );
     }
 }

@@ -3,7 +3,7 @@
 //! People try it before they trust us, and debug their scripts with it: the profiles, the script language and the pixel
 //! cleaning are those of the archive's way in, from the same packages. No settings, no data directory and no database are
 //! touched; what is read are the files that the command line names, what is written is the output that it names, for its
-//! owner alone.
+//! owner alone. One exception says so: `report --collection` reads a collection of the archive.
 //!
 //! | file | holds |
 //! | --- | --- |
@@ -14,13 +14,16 @@
 //! | `ask` | `eval` and `filter`: one question to one object |
 //! | `check` | a script in words |
 //! | `report`, `survey`, `page` | what a folder holds, element by element; collected; as HTML and CSV |
+//! | `collection`, `json` | what a collection holds: its rows page by page; elements from ready-made metadata |
 //!
 //! Exit codes beside the usual ones: 4, everything was done, and something was held back or could not be read (`run`), or a
 //! script is refused (`check`).
 
 mod ask;
 mod check;
+mod collection;
 mod files;
+mod json;
 mod object;
 mod page;
 mod report;
@@ -33,6 +36,7 @@ mod workers;
 use clap::Subcommand;
 
 use super::Output;
+use crate::archive::Archive;
 
 /// Done, but not with everything: something was held, or is refused.
 pub(crate) const NOT_ALL: u8 = 4;
@@ -48,11 +52,26 @@ pub(crate) enum Command {
     Filter(ask::FilterOptions),
     /// Explain a CTP script in words, and warn about what it would leak
     Check(check::Options),
-    /// Report what a folder of objects holds, element by element
+    /// Report what a folder of objects, or a collection of the archive, holds: element by element, and what was done to it
     Report(report::Options),
 }
 
-/// Runs the command.
+impl Command {
+    /// Returns whether the command reads the archive.
+    pub(crate) fn needs_archive(&self) -> bool {
+        matches!(self, Self::Report(options) if options.collection.is_some())
+    }
+}
+
+/// Runs a command that reads the archive.
+pub(crate) async fn run_on(command: Command, archive: &Archive, output: Output) -> anyhow::Result<u8> {
+    match command {
+        Command::Report(options) => report::run_on(&options, archive, output).await,
+        other => tokio::task::spawn_blocking(move || run(other, output)).await?,
+    }
+}
+
+/// Runs a command that needs no archive.
 pub(crate) fn run(command: Command, output: Output) -> anyhow::Result<u8> {
     match command {
         Command::Run(options) => run::run(&options, output),

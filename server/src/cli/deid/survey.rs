@@ -1,7 +1,7 @@
 //! What a folder of objects holds: every element with its values and how often, patients, machines, marks.
 //!
-//! Memory is bounded whatever the folder: of each element the first so many values are kept and the others counted, up to a
-//! limit beyond which the count says "at least".
+//! Memory is bounded whatever the folder or collection: of each element the first so many values are kept and the others
+//! counted, up to limits, for each element and for all together, beyond which the count says "at least".
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -15,10 +15,19 @@ use dicom_dictionary_std::{StandardDataDictionary, tags};
 use dicom_object::InMemDicomObject;
 use serde::Serialize;
 
+use super::collection::CollectionReport;
 use super::object::text;
 
 /// Most values of an element that are counted apart.
 const MOST_COUNTED: usize = 100_000;
+/// Most values that are counted apart in all.
+const MOST_COUNTED_IN_ALL: usize = 4_000_000;
+/// Bytes that paths and the values shown may take in all.
+const MOST_SHOWN_IN_ALL: usize = 64 << 20;
+/// Pairs of an element and a machine that are counted.
+const MOST_PAIRS: usize = 500_000;
+/// Patients, studies and series that are counted apart.
+const MOST_PARENTS: usize = 2_000_000;
 /// Most elements, by path.
 const MOST_ELEMENTS: usize = 50_000;
 /// Most machines.
@@ -39,15 +48,15 @@ pub(crate) struct Met {
 /// What one object holds.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    patient: u64,
-    study: u64,
-    series: u64,
-    machine: (String, String, String),
-    is_marked: bool,
+    pub(crate) patient: u64,
+    pub(crate) study: u64,
+    pub(crate) series: u64,
+    pub(crate) machine: (String, String, String),
+    pub(crate) is_marked: bool,
     pub(crate) elements: Vec<Met>,
 }
 
-fn digest(value: &str) -> u64 {
+pub(crate) fn digest(value: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()
@@ -92,7 +101,7 @@ impl Seen {
             self.elements.push(Met {
                 path,
                 vr: element.vr(),
-                keyword: StandardDataDictionary.by_tag(tag).map_or("", |entry| entry.alias()),
+                keyword: keyword(tag),
                 private: tag.0 % 2 == 1 || above.contains('['),
                 value,
             });
@@ -100,12 +109,17 @@ impl Seen {
     }
 }
 
+/// Returns the name of an attribute in the dictionary; empty if it has none.
+pub(crate) fn keyword(tag: Tag) -> &'static str {
+    StandardDataDictionary.by_tag(tag).map_or("", |entry| entry.alias())
+}
+
 /// Returns whether a value is text or a number; others are shown by their size.
-fn is_shown(vr: VR) -> bool {
+pub(crate) fn is_shown(vr: VR) -> bool {
     !matches!(vr, VR::OB | VR::OW | VR::OD | VR::OF | VR::OL | VR::OV | VR::UN)
 }
 
-fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     let text = text.trim_matches([' ', '\0']);
     match text.char_indices().nth(MOST_SHOWN) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
@@ -115,12 +129,21 @@ fn cut(text: &str) -> String {
 
 /// Returns a tag as text; of a private one with its creator, `0019[GEMS_ACQU_01]04`, since its block says nothing.
 fn named(data_set: &InMemDicomObject, tag: Tag) -> String {
-    let Tag(group, element) = tag;
-    if group % 2 == 1 && element >= 0x1000 {
-        let creator = text(data_set, Tag(group, element >> 8));
-        return format!("{group:04X}[{}]{:02X}", cut(&creator), element & 0xFF);
+    let creator = creator_of(tag).map(|creator| text(data_set, creator));
+    path_of(tag, creator.as_deref())
+}
+
+/// Returns where the creator of a private element stands.
+pub(crate) fn creator_of(Tag(group, element): Tag) -> Option<Tag> {
+    (group % 2 == 1 && element >= 0x1000).then_some(Tag(group, element >> 8))
+}
+
+/// Returns a tag as text, of a private element with what its creator says.
+pub(crate) fn path_of(Tag(group, element): Tag, creator: Option<&str>) -> String {
+    match creator {
+        Some(creator) => format!("{group:04X}[{}]{:02X}", cut(creator), element & 0xFF),
+        None => format!("{group:04X}{element:04X}"),
     }
-    format!("{group:04X}{element:04X}")
 }
 
 /// An element of the folder.
@@ -140,6 +163,16 @@ pub(crate) struct ElementLine {
     pub(crate) unique_is_least: bool,
     /// The first values met, sorted.
     pub(crate) values: Vec<ValueLine>,
+    /// On which machines.
+    pub(crate) machines: Vec<OfMachine>,
+}
+
+/// How many objects of a machine have an element.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct OfMachine {
+    /// Its place in the list of machines, from 0.
+    pub(crate) machine: usize,
+    pub(crate) objects: u64,
 }
 
 /// A value of an element.
@@ -147,7 +180,7 @@ pub(crate) struct ElementLine {
 pub(crate) struct ValueLine {
     pub(crate) value: String,
     pub(crate) times: u64,
-    /// The first file that has it.
+    /// The first file that has it; of a collection the accession of the image.
     pub(crate) first_file: String,
 }
 
@@ -167,9 +200,12 @@ pub(crate) struct LeftOut {
     pub(crate) reason: String,
 }
 
-/// What a folder holds.
+/// What a folder or a collection holds.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
+    /// What the archive knows of the collection; nothing of a folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) collection: Option<Box<CollectionReport>>,
     pub(crate) objects: u64,
     pub(crate) patients: u64,
     pub(crate) studies: u64,
@@ -181,6 +217,8 @@ pub(crate) struct Report {
     /// Elements beyond the limit, which are not listed.
     pub(crate) elements_left_out: u64,
     pub(crate) left_out: Vec<LeftOut>,
+    /// Files beyond the limit, which are not listed.
+    pub(crate) left_out_not_listed: u64,
 }
 
 #[derive(Default)]
@@ -192,6 +230,10 @@ struct Element {
     times: u64,
     values: BTreeMap<String, (u64, String)>,
     unique: HashSet<u64>,
+    /// There are more values than were counted.
+    is_least: bool,
+    /// Objects by machine, in the order in which machines were met.
+    machines: BTreeMap<usize, u64>,
 }
 
 /// Collects objects, one after the other.
@@ -199,7 +241,11 @@ pub(crate) struct Survey {
     most_values: usize,
     private_values: bool,
     elements: BTreeMap<(String, String), Element>,
-    machines: BTreeMap<(String, String, String), u64>,
+    /// In which order it was met, and its objects.
+    machines: BTreeMap<(String, String, String), (usize, u64)>,
+    counted: usize,
+    shown: usize,
+    pairs: usize,
     patients: BTreeSet<u64>,
     studies: BTreeSet<u64>,
     series: BTreeSet<u64>,
@@ -214,6 +260,9 @@ impl Survey {
             private_values,
             elements: BTreeMap::new(),
             machines: BTreeMap::new(),
+            counted: 0,
+            shown: 0,
+            pairs: 0,
             patients: BTreeSet::new(),
             studies: BTreeSet::new(),
             series: BTreeSet::new(),
@@ -225,22 +274,34 @@ impl Survey {
     pub(crate) fn add(&mut self, file: &str, seen: Seen) {
         self.report.objects += 1;
         self.report.not_marked += u64::from(!seen.is_marked);
-        self.patients.insert(seen.patient);
-        self.studies.insert(seen.study);
-        self.series.insert(seen.series);
-        if self.machines.len() < MOST_MACHINES || self.machines.contains_key(&seen.machine) {
-            *self.machines.entry(seen.machine).or_default() += 1;
+        for (all, one) in [
+            (&mut self.patients, seen.patient),
+            (&mut self.studies, seen.study),
+            (&mut self.series, seen.series),
+        ] {
+            if all.len() < MOST_PARENTS {
+                all.insert(one);
+            }
         }
+        let met_before = self.machines.len();
+        let machine = (met_before < MOST_MACHINES || self.machines.contains_key(&seen.machine)).then(|| {
+            let (order, objects) = self.machines.entry(seen.machine).or_insert((met_before, 0));
+            *objects += 1;
+            *order
+        });
         for met in seen.elements {
-            self.element(file, met);
+            self.element(file, met, machine);
         }
     }
 
-    fn element(&mut self, file: &str, met: Met) {
+    fn element(&mut self, file: &str, met: Met, machine: Option<usize>) {
         let key = (met.path, met.vr.to_string().to_owned());
-        if self.elements.len() >= MOST_ELEMENTS && !self.elements.contains_key(&key) {
-            self.report.elements_left_out += 1;
-            return;
+        if !self.elements.contains_key(&key) {
+            if self.elements.len() >= MOST_ELEMENTS || self.shown >= MOST_SHOWN_IN_ALL {
+                self.report.elements_left_out += 1;
+                return;
+            }
+            self.shown += key.0.len() + 256; // what an element takes beside its path
         }
         let element = self.elements.entry(key).or_default();
         (element.keyword, element.private) = (met.keyword, met.private);
@@ -248,26 +309,49 @@ impl Survey {
         if element.last_object != self.report.objects {
             element.last_object = self.report.objects;
             element.objects += 1;
+            if let Some(machine) = machine
+                && (self.pairs < MOST_PAIRS || element.machines.contains_key(&machine))
+            {
+                let objects = element.machines.entry(machine).or_default();
+                self.pairs += usize::from(*objects == 0);
+                *objects += 1;
+            }
         }
-        if element.unique.len() < MOST_COUNTED {
-            element.unique.insert(digest(&met.value));
+        let value = digest(&met.value);
+        if !element.unique.contains(&value) {
+            if element.unique.len() < MOST_COUNTED && self.counted < MOST_COUNTED_IN_ALL {
+                element.unique.insert(value);
+                self.counted += 1;
+            } else {
+                element.is_least = true;
+            }
         }
         if met.private && !self.private_values {
             return;
         }
         if let Some((times, _)) = element.values.get_mut(&met.value) {
             *times += 1;
-        } else if element.values.len() < self.most_values {
+        } else if element.values.len() < self.most_values && self.shown < MOST_SHOWN_IN_ALL {
+            self.shown += met.value.len() + file.len() + 128; // what a line of a table takes beside its texts
             element.values.insert(met.value, (1, file.to_owned()));
         }
     }
 
+    /// Adds what the archive knows of the collection whose objects these are.
+    pub(crate) fn of_collection(&mut self, collection: CollectionReport) {
+        self.report.collection = Some(Box::new(collection));
+    }
+
     /// Says that a file is not in the report.
     pub(crate) fn leave_out(&mut self, file: &str, reason: &str) {
-        self.report.left_out.push(LeftOut {
-            file: file.to_owned(),
-            reason: reason.to_owned(),
-        });
+        if self.report.left_out.len() < MOST_ELEMENTS {
+            self.report.left_out.push(LeftOut {
+                file: file.to_owned(),
+                reason: reason.to_owned(),
+            });
+        } else {
+            self.report.left_out_not_listed += 1;
+        }
     }
 
     /// Ends it.
@@ -277,6 +361,24 @@ impl Survey {
             times,
             first_file,
         };
+        // machines are told in the order of their names
+        let mut places = vec![0; self.machines.len()];
+        for (place, (order, _)) in self.machines.values().enumerate() {
+            if let Some(slot) = places.get_mut(*order) {
+                *slot = place;
+            }
+        }
+        let of_machines = |machines: BTreeMap<usize, u64>| {
+            let mut all: Vec<OfMachine> = machines
+                .into_iter()
+                .filter_map(|(order, objects)| {
+                    let machine = *places.get(order)?;
+                    Some(OfMachine { machine, objects })
+                })
+                .collect();
+            all.sort_by_key(|of| of.machine);
+            all
+        };
         let element = |((path, vr), element): ((String, String), Element)| ElementLine {
             path,
             vr,
@@ -285,10 +387,11 @@ impl Survey {
             objects: element.objects,
             times: element.times,
             unique: element.unique.len() as u64,
-            unique_is_least: element.unique.len() >= MOST_COUNTED,
+            unique_is_least: element.is_least,
             values: element.values.into_iter().map(value).collect(),
+            machines: of_machines(element.machines),
         };
-        let machine = |((manufacturer, model, modality), objects)| MachineLine {
+        let machine = |((manufacturer, model, modality), (_, objects))| MachineLine {
             manufacturer,
             model,
             modality,
@@ -354,6 +457,7 @@ pub(crate) mod tests {
         );
         let nested = of("00880200.00080104");
         assert_eq!((nested.objects, nested.times, nested.keyword), (4, 8, "CodeMeaning"));
+        assert_eq!(nested.machines, [OfMachine { machine: 0, objects: 4 }]);
     }
 
     #[test]
