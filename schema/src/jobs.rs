@@ -154,7 +154,8 @@ struct Taken {
     max_attempts: i32,
 }
 
-/// Takes up to `n` jobs of a queue until the lease ends. Jobs whose worker was lost on the last attempt become dead.
+/// Takes up to `n` jobs of a queue until the lease ends: one that was tried before alone, as it may be what ended its worker
+/// and must not take others with it; else only new ones. Jobs whose worker was lost on the last attempt become dead.
 ///
 /// # Errors
 /// When the engine fails; then nothing was taken.
@@ -178,25 +179,32 @@ pub async fn claim(db: &Database, queue: &str, worker: &str, n: u32, lease: Dura
         .push(" AND state = 'running' AND attempts >= max_attempts AND due_at <= ")
         .push(now);
     bury.execute(&tx).await?;
-    let mut take = Sql::new(
-        tx.kind(),
-        "UPDATE job SET state = 'running', dedupe_key = NULL, attempts = attempts + 1, worker = ",
-    );
-    take.bind(worker)
-        .push(", due_at = ")
-        .push(now)
-        .push(" + ")
-        .bind(micros(lease));
-    take.push(" WHERE id IN (SELECT id FROM job WHERE queue = ")
-        .bind(queue)
-        .push(" AND due_at <= ")
-        .push(now);
-    take.push(" ORDER BY due_at, id LIMIT ").bind(i64::from(n));
-    if tx.kind() == Kind::Postgres {
-        take.push(" FOR UPDATE SKIP LOCKED");
+    let take = |which: &str, n: u32| {
+        let mut take = Sql::new(
+            tx.kind(),
+            "UPDATE job SET state = 'running', dedupe_key = NULL, attempts = attempts + 1, worker = ",
+        );
+        take.bind(worker)
+            .push(", due_at = ")
+            .push(now)
+            .push(" + ")
+            .bind(micros(lease));
+        take.push(" WHERE id IN (SELECT id FROM job WHERE queue = ")
+            .bind(queue)
+            .push(" AND due_at <= ")
+            .push(now)
+            .push(which);
+        take.push(" ORDER BY due_at, id LIMIT ").bind(i64::from(n));
+        if tx.kind() == Kind::Postgres {
+            take.push(" FOR UPDATE SKIP LOCKED");
+        }
+        take.push(") RETURNING id, queue, name, payload, attempts, max_attempts");
+        take
+    };
+    let mut taken: Vec<Taken> = take(" AND attempts > 0", n.min(1)).all(&tx).await?;
+    if taken.is_empty() {
+        taken = take(" AND attempts = 0", n).all(&tx).await?;
     }
-    take.push(") RETURNING id, queue, name, payload, attempts, max_attempts");
-    let mut taken: Vec<Taken> = take.all(&tx).await?;
     tx.commit().await?;
     taken.sort_by_key(|job| job.id);
     taken

@@ -14,6 +14,11 @@ impl MigrationName for OwnProfile {
 
 #[async_trait::async_trait]
 impl MigrationTrait for OwnProfile {
+    fn use_transaction(&self) -> Option<bool> {
+        // On SQLite too: a program that is killed between the table and its mark must find neither.
+        Some(true)
+    }
+
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let (number, bytes) = match manager.get_database_backend() {
             DbBackend::Postgres => ("bigint", "bytea"),

@@ -370,13 +370,8 @@ async fn contents_come_in_pages_and_leave_out_what_is_withdrawn(mut world: World
     let reports: Vec<i64> = seen.iter().map(|image| image.deid_report_id).collect();
     let bodies = contents::deid_reports(&world.db, &reports).await.unwrap();
     assert!(!bodies.is_empty() && bodies.iter().all(|(_, body)| body.contains("obia")));
-    assert!(
-        contents::findings(&world.db, &c)
-            .await
-            .unwrap()
-            .iter()
-            .all(|found| found.findings > 0)
-    );
+    let findings = contents::findings(&world.db, &c).await.unwrap();
+    assert!(findings.iter().all(|found| found.findings > 0), "{findings:?}");
     assert!(contents::kept_out(&world.db, &c).await.unwrap().is_empty());
     let nowhere = "OBIA0099".parse().unwrap();
     assert!(contents::page(&world.db, &nowhere, 0, 2).await.is_err());

@@ -150,7 +150,7 @@ pub(crate) fn check_written(before: &InMemDicomObject, after: &InMemDicomObject,
 }
 
 /// What the bytes of pixels are read by, PS3.3 C.7.6.3 and C.7.6.6.
-const PIXEL_DESCRIPTION: [(Tag, &str); 9] = [
+const PIXEL_DESCRIPTION: [(Tag, &str); 10] = [
     (tags::SAMPLES_PER_PIXEL, "SamplesPerPixel"),
     (tags::PHOTOMETRIC_INTERPRETATION, "PhotometricInterpretation"),
     (tags::PLANAR_CONFIGURATION, "PlanarConfiguration"),
@@ -159,17 +159,21 @@ const PIXEL_DESCRIPTION: [(Tag, &str); 9] = [
     (tags::COLUMNS, "Columns"),
     (tags::BITS_ALLOCATED, "BitsAllocated"),
     (tags::BITS_STORED, "BitsStored"),
+    (tags::HIGH_BIT, "HighBit"),
     (tags::PIXEL_REPRESENTATION, "PixelRepresentation"),
 ];
 
 /// The colours of PALETTE COLOR, PS3.3 C.7.9.
-const PALETTES: [(Tag, &str); 6] = [
+const PALETTES: [(Tag, &str); 9] = [
     (Tag(0x0028, 0x1101), "RedPaletteColorLookupTableDescriptor"),
     (Tag(0x0028, 0x1102), "GreenPaletteColorLookupTableDescriptor"),
     (Tag(0x0028, 0x1103), "BluePaletteColorLookupTableDescriptor"),
     (Tag(0x0028, 0x1201), "RedPaletteColorLookupTableData"),
     (Tag(0x0028, 0x1202), "GreenPaletteColorLookupTableData"),
     (Tag(0x0028, 0x1203), "BluePaletteColorLookupTableData"),
+    (Tag(0x0028, 0x1221), "SegmentedRedPaletteColorLookupTableData"),
+    (Tag(0x0028, 0x1222), "SegmentedGreenPaletteColorLookupTableData"),
+    (Tag(0x0028, 0x1223), "SegmentedBluePaletteColorLookupTableData"),
 ];
 
 /// Returns whether (0028,0301) says that text is burned in.

@@ -77,8 +77,8 @@ pub use pixel::{
     EditedPixels, FillStyle, Frames, Part, PixelEdit, PixelEditor, PixelObject, Region, RegionSource, mark_clean,
 };
 pub use policy::{
-    FoundText, PixelPlan, PixelPolicy, PixelReport, PixelVerdict, TextSearch, WhenFound, WhenUnanswered, plan_pixels,
-    signature_regions,
+    DeviceRegions, FoundText, PixelPlan, PixelPolicy, PixelReport, PixelVerdict, TextSearch, WhenFound, WhenUnanswered,
+    plan_pixels, signature_regions,
 };
 pub use profile::{PrivateRule, Profile};
 pub use pseudonym::{Pseudonyms, Secret};

@@ -8,8 +8,8 @@ use std::io::Write;
 use std::time::Duration;
 
 use isocenter_deid::{
-    Deidentified, EditedPixels, FillStyle, Held, PixelEdit, PixelEditor, PixelObject, PixelPolicy, Profile, Region,
-    TextSearch, ctp, plan_pixels,
+    Deidentified, DeviceRegions, EditedPixels, FillStyle, Held, PixelEdit, PixelEditor, PixelObject, PixelPolicy,
+    Profile, TextSearch, ctp, plan_pixels,
 };
 
 use isocenter_model::part10::{ByteSource, Layout};
@@ -54,7 +54,7 @@ impl Cleaned {
 pub fn clean_pixels(
     object: PixelObject<'_>,
     profile: &Profile,
-    signature: Option<Vec<Region>>,
+    signature: Option<DeviceRegions>,
     policy: PixelPolicy,
     limit: Duration,
     deidentified: &mut Deidentified,
@@ -81,7 +81,7 @@ pub fn clean_pixels(
 pub fn clean_searched_pixels(
     object: PixelObject<'_>,
     profile: &Profile,
-    signature: Option<Vec<Region>>,
+    signature: Option<DeviceRegions>,
     policy: PixelPolicy,
     search: Option<TextSearch>,
     deidentified: &mut Deidentified,

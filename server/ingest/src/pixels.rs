@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use isocenter_deid::{
-    Deidentified, EditedPixels, Part, PixelObject, PixelPolicy, Profile, Region, TextSearch, WhenFound, WhenUnanswered,
-    ctp, plan_pixels, signature_regions,
+    Deidentified, DeviceRegions, EditedPixels, Part, PixelObject, PixelPolicy, Profile, TextSearch, WhenFound,
+    WhenUnanswered, ctp, plan_pixels, signature_regions,
 };
 use isocenter_imaging::{PixelFacts, clean_searched_pixels, search_pixels};
 use isocenter_model::part10::{ByteSource, Layout};
@@ -159,7 +159,7 @@ pub(crate) fn clean(
 }
 
 /// Returns what the collection's pixel script says of the object; `None` where it does not know the device.
-fn signature(received: &Received<'_>, profile: &Profile) -> Option<Vec<Region>> {
+fn signature(received: &Received<'_>, profile: &Profile) -> Option<DeviceRegions> {
     let script = profile.pixel_script()?;
     let object = ctp::Object {
         data_set: received.header,

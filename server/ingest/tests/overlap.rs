@@ -114,11 +114,16 @@ async fn images(db: &Database) -> Vec<[String; 4]> {
     page.rows.into_iter().map(said).collect()
 }
 
+/// The number of an object whose square image is larger than what shares a pack.
+const LARGE: u32 = 900;
+const SIDE: u16 = 3000;
+
 /// An instance without pixels, of one patient's study and series.
 fn instance(patient: u32, number: u32) -> Vec<u8> {
+    let side = if number == LARGE { SIDE } else { 0 };
     let uid = |tail: String| format!("1.2.826.0.1.3680043.8.498.{tail}");
     let text = |tag, vr, value: String| DataElement::new(tag, vr, PrimitiveValue::from(value));
-    let object = InMemDicomObject::from_element_iter([
+    let mut object = InMemDicomObject::from_element_iter([
         text(tags::SOP_CLASS_UID, VR::UI, uids::CT_IMAGE_STORAGE.into()),
         text(tags::SOP_INSTANCE_UID, VR::UI, uid(format!("{patient}.1.1.{number}"))),
         text(tags::STUDY_DATE, VR::DA, "20240102".into()),
@@ -129,6 +134,23 @@ fn instance(patient: u32, number: u32) -> Vec<u8> {
         text(tags::SERIES_INSTANCE_UID, VR::UI, uid(format!("{patient}.1.1"))),
         text(tags::INSTANCE_NUMBER, VR::IS, number.to_string()),
     ]);
+    if side > 0 {
+        let count = |tag, value: u16| DataElement::new(tag, VR::US, PrimitiveValue::from(value));
+        object.put(text(tags::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2".into()));
+        for (tag, value) in [
+            (tags::SAMPLES_PER_PIXEL, 1),
+            (tags::ROWS, side),
+            (tags::COLUMNS, side),
+            (tags::BITS_ALLOCATED, 8),
+            (tags::BITS_STORED, 8),
+            (tags::HIGH_BIT, 7),
+            (tags::PIXEL_REPRESENTATION, 0),
+        ] {
+            object.put(count(tag, value));
+        }
+        let pixels = vec![7_u8; usize::from(side) * usize::from(side)];
+        object.put(DataElement::new(tags::PIXEL_DATA, VR::OB, PrimitiveValue::from(pixels)));
+    }
     let mut bytes = Vec::new();
     let syntax = dicom_transfer_syntax_registry::entries::EXPLICIT_VR_LITTLE_ENDIAN.erased();
     object.write_dataset_with_ts(&mut bytes, &syntax).unwrap();
@@ -191,15 +213,15 @@ impl Archive {
     }
 
     /// Returns whether the store has bytes that have no name yet.
-    fn something_is_being_put(&self) -> bool {
-        fn holds_a_file(folder: &std::path::Path) -> bool {
+    fn something_is_being_put(&self, bytes: u64) -> bool {
+        fn holds_a_file(folder: &std::path::Path, bytes: u64) -> bool {
             let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
             entries.map(|entry| entry.path()).any(|path| match path.is_dir() {
-                true => holds_a_file(&path),
-                false => path.metadata().is_ok_and(|meta| meta.len() > 0),
+                true => holds_a_file(&path, bytes),
+                false => path.metadata().is_ok_and(|meta| meta.len() >= bytes),
             })
         }
-        holds_a_file(&self.folder.path().join("blobs/temporary"))
+        holds_a_file(&self.folder.path().join("blobs/temporary"), bytes)
     }
 
     async fn send(&self, patient: u32, number: u32) -> Outcome {
@@ -318,8 +340,8 @@ async fn a_pack_whose_rows_were_not_committed_is_never_applied_later() {
     assert!(there.iter().all(|name| known.contains(name)));
 }
 
-/// The second of two groups fails while the first is still being flushed. What came with the first is forgotten then, and a
-/// third group knows the patient neither from memory nor from the database.
+/// The second of two groups fails while the first, one object too large to share a pack, is still being flushed. What came with the
+/// first is forgotten then, and a third group knows the patient neither from memory nor from the database.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_put_that_fails_beside_another_costs_its_own_group_and_nothing_else() {
     // On a machine that is busy the first may be through before the second begins: then it is tried again.
@@ -332,16 +354,17 @@ async fn a_put_that_fails_beside_another_costs_its_own_group_and_nothing_else() 
             let archive = Arc::clone(&archive);
             tokio::spawn(async move { archive.send(patient, number).await })
         };
-        let first = begin(1, 1);
-        // Its bytes lie in the store's temporary folder as soon as it waits for its flush.
-        while !first.is_finished() && !archive.something_is_being_put() {
+        // Small groups are flushed one after the other; what is larger than 8 MiB has a place of its own beside them.
+        let first = begin(1, LARGE);
+        // All its bytes lie in the store's temporary folder as soon as it waits for its flush.
+        while !first.is_finished() && !archive.something_is_being_put(u64::from(SIDE) * u64::from(SIDE)) {
             tokio::task::yield_now().await;
         }
         let second = begin(1, 2).await.unwrap();
         let third = begin(1, 3);
         let beside = taken(&second).is_none() && !first.is_finished();
         let (first, third) = (first.await.unwrap(), third.await.unwrap());
-        let sent = [((1, 1), first), ((1, 2), second), ((1, 3), third)];
+        let sent = [((1, LARGE), first), ((1, 2), second), ((1, 3), third)];
         if beside {
             assert_eq!(taken(&sent[0].1), Some(true));
             assert_eq!(taken(&sent[2].1), Some(true));

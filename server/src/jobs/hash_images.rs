@@ -20,6 +20,10 @@ pub const MODEL: &str = isocenter_retrieval::PERCEPTUAL_MODEL;
 /// Frames with more samples, or more stored bytes, get no code: a small compressed one may be gigabytes when decoded.
 const LARGEST_FRAME: u64 = 32 << 20;
 
+/// What needs more memory is not computed behind the others: viewers wait for the same memory, and must not wait for a thread
+/// that waits for them.
+const BEHIND: u64 = 16 << 20;
+
 /// What the queue carries.
 #[derive(serde::Deserialize)]
 struct Payload {
@@ -105,19 +109,24 @@ async fn code_of(archive: &Archive, entry: &ImageEntry) -> anyhow::Result<Option
         return Ok(None);
     }
     // Stored bytes, decoded values and the gray picture; read only when there is room for them.
-    let room = archive.cpu.room(stored + samples * 8, Queue::Wait).await?;
+    let needed = stored + samples * 8;
+    let room = archive.cpu.room(needed, Queue::Wait).await?;
     let mut bytes = Vec::new();
     for range in ranges {
         bytes.extend_from_slice(&archive.storage.read(&entry.blob, range).await?);
     }
     let syntax = entry.transfer_syntax_uid.clone();
-    let hashing = archive.behind.run(room, move || {
+    let hash = move || {
         let frame = isocenter_imaging::decode_frame(&facts, &syntax, &map.trim(middle, bytes)).ok()?;
         let gray = isocenter_imaging::gray8(&frame, &facts);
         let picture = GrayPicture::new(gray.width, gray.height, &gray.data).ok()?;
         perceptual_hash(&picture)
-    });
-    let code = hashing.await?;
+    };
+    let code = if needed <= BEHIND {
+        archive.behind.run(room, hash).await?
+    } else {
+        archive.cpu.run(room, hash).await?.0
+    };
     Ok(code.map(|code| (middle + 1, code.0)))
 }
 

@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A job and what became of it.
 type Done = (Leased, anyhow::Result<Vec<FoundCode>>);
 
-/// Starts the worker of this process; it ends soon after the word to stop.
+/// Starts the worker of this process; it ends with the job that it does when the word to stop comes.
 pub fn start(archive: Arc<Archive>, mut stopped: watch::Receiver<bool>) -> JoinHandle<()> {
     tokio::spawn(async move {
         let worker = format!("{}-{}", std::process::id(), archive.settings.http);
@@ -51,7 +51,7 @@ pub fn start(archive: Arc<Archive>, mut stopped: watch::Receiver<bool>) -> JoinH
             let busy = match jobs::claim(&archive.db, IMAGING_QUEUE, &worker, TOGETHER, LEASE).await {
                 Ok(claimed) => {
                     let busy = !claimed.is_empty();
-                    work(&archive, claimed).await;
+                    work(&archive, claimed, &stopped).await;
                     busy
                 }
                 Err(error) => {
@@ -66,7 +66,7 @@ pub fn start(archive: Arc<Archive>, mut stopped: watch::Receiver<bool>) -> JoinH
     })
 }
 
-async fn work(archive: &Archive, claimed: Vec<Leased>) {
+async fn work(archive: &Archive, claimed: Vec<Leased>, stopped: &watch::Receiver<bool>) {
     let mut done: Vec<Done> = Vec::new();
     let mut since = Instant::now();
     let mut left: VecDeque<Leased> = claimed.into();
@@ -81,11 +81,17 @@ async fn work(archive: &Archive, claimed: Vec<Leased>) {
             .with_label_values(&[job.name.as_str(), outcome])
             .inc();
         done.push((job, result));
-        if (left.is_empty() || since.elapsed() > WRITE_DOWN)
-            && let Err(error) = write_down(archive, std::mem::take(&mut done), &left).await
+        let stop = *stopped.borrow();
+        // Who stops gives the others back at once; another worker, or this one when it is started again, may take them.
+        let lease = if stop { Duration::ZERO } else { LEASE };
+        if (left.is_empty() || stop || since.elapsed() > WRITE_DOWN)
+            && let Err(error) = write_down(archive, std::mem::take(&mut done), &left, lease).await
         {
             // The leases run out and somebody does it again.
             tracing::warn!(error = %error, "the end of jobs could not be written down");
+            return;
+        }
+        if stop {
             return;
         }
         if done.is_empty() {
@@ -94,8 +100,13 @@ async fn work(archive: &Archive, claimed: Vec<Leased>) {
     }
 }
 
-/// Ends jobs in the transaction that keeps what they made, and keeps the others for longer.
-async fn write_down(archive: &Archive, done: Vec<Done>, left: &VecDeque<Leased>) -> anyhow::Result<()> {
+/// Ends jobs in the transaction that keeps what they made, and keeps the others for as long.
+async fn write_down(
+    archive: &Archive,
+    done: Vec<Done>,
+    left: &VecDeque<Leased>,
+    lease: Duration,
+) -> anyhow::Result<()> {
     let mut made: Vec<FoundCode> = Vec::new();
     let mut ended: Vec<Leased> = Vec::new();
     let tx = archive.db.begin_write().await?;
@@ -114,7 +125,7 @@ async fn write_down(archive: &Archive, done: Vec<Done>, left: &VecDeque<Leased>)
     hash_images::keep(&tx, &mut made).await?;
     jobs::complete(&tx, &ended).await?;
     for job in left {
-        jobs::extend(&tx, job, LEASE).await?;
+        jobs::extend(&tx, job, lease).await?;
     }
     tx.commit().await?;
     hash_images::index(archive, &made)

@@ -20,8 +20,8 @@ use isocenter_model::part10::{Limits, layout_data_set, read_header, write_header
 use isocenter_model::uid::transfer_syntax;
 
 use self::objects::{
-    CHARACTER_SETS, Generator, JAPANESE, KOREAN, STEM_DATE, STEM_DIGITS, STEM_HAN, STEM_HAN_GB, STEM_HANGUL,
-    STEM_KANJI, STEM_OTHER, STEM_TEXT, STEM_TIME, STEM_UID,
+    Generator, JAPANESE, KOREAN, STEM_DATE, STEM_DIGITS, STEM_HAN, STEM_HAN_GB, STEM_HANGUL, STEM_KANJI, STEM_OTHER,
+    STEM_TEXT, STEM_TIME, STEM_UID,
 };
 use crate::table::{self, Attribute};
 use crate::{Context, Options, PrivateRule, Profile, Pseudonyms, Secret, deidentify};

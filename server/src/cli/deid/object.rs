@@ -16,8 +16,8 @@ use dicom_dictionary_std::tags;
 use dicom_object::InMemDicomObject;
 use isocenter_deid::ctp::{Mode, Object, elements_of_meta};
 use isocenter_deid::{
-    Context, EditedPixels, Held, Part, PixelFacts, PixelObject, PixelPolicy, Pseudonyms, Region, Report, WhenFound,
-    WhenUnanswered, deidentify, signature_regions,
+    Context, DeviceRegions, EditedPixels, Held, Part, PixelFacts, PixelObject, PixelPolicy, Pseudonyms, Report,
+    WhenFound, WhenUnanswered, deidentify, signature_regions,
 };
 use isocenter_imaging::clean_pixels;
 use isocenter_model::part10::{self, ByteSource, Layout, Limits, NewFileMeta, Part10Form, PixelData, WrittenHeader};
@@ -200,7 +200,7 @@ impl Deidentifier {
     }
 
     /// Returns the regions of the first device signature that holds for the object.
-    fn signature(&self, read: &Read) -> Option<Vec<Region>> {
+    fn signature(&self, read: &Read) -> Option<DeviceRegions> {
         let script = self.rules.pixel_script.as_ref()?;
         // the mode is that of a script of rules; without one nothing is to be as in CTP
         let mode = self.rules.profile.ctp().map_or(Mode::Strict, |script| script.mode());
